@@ -1,0 +1,1 @@
+"""Files → CF Zarr stores → Datasets. xarray, never torch."""

@@ -1,0 +1,1 @@
+"""Marine heatwaves after Hobday et al. (2016). xarray, never torch."""

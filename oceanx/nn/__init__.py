@@ -1,0 +1,1 @@
+"""Network families, one per file. torch, never xarray."""

@@ -1,0 +1,1 @@
+"""What an ocean Dataset is: grids, climatologies, statistics and labels. xarray, never torch."""

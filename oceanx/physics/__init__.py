@@ -1,0 +1,1 @@
+"""The terms of the equations, one per file. torch, never xarray."""

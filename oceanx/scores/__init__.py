@@ -1,0 +1,1 @@
+"""Forecast + truth → labelled scores. xarray, never torch."""

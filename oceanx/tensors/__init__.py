@@ -1,0 +1,1 @@
+"""State, operators and integrators. torch, never xarray."""

@@ -1,0 +1,108 @@
+"""Config: the base of everything that is read from YAML. It refuses what it does not know."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import InputError, unknown
+
+
+class Config(BaseModel):
+    """A frozen pydantic model in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "config") -> Self:
+        """The Config these plain values describe; `InputError` names the key, what was found and the remedy."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise _explained(cls, error, where) from None
+
+    @classmethod
+    def load(cls, path: Path | str, overrides: Mapping[str, Any] | None = None) -> Self:
+        """The Config in a YAML file, with `{"dotted.name": value}` overrides laid over it."""
+        return cls.parse(override(read_yaml(path), overrides or {}), where=str(path))
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values, as `parse` takes them."""
+        return self.model_dump(mode="json")
+
+    def save(self, path: Path | str) -> None:
+        """Write the YAML that `load` reads."""
+        Path(path).write_text(yaml.safe_dump(self.dump(), sort_keys=False))
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """The mapping a YAML file holds."""
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a mapping of keys to values, found {type(values).__name__}")
+    return values
+
+
+def override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with each dotted name of `changes` set: `{"model.substeps": 12}` sets `values["model"]["substeps"]`."""
+    result = copy.deepcopy(dict(values))
+    for dotted, value in changes.items():
+        *path, last = dotted.split(".")
+        at = result
+        for key in path:
+            at = at.setdefault(key, {})
+            if not isinstance(at, dict):
+                raise InputError(f"override {dotted!r}: {key!r} is a value, not a group of keys")
+        at[last] = value
+    return result
+
+
+def parse_overrides(words: list[str]) -> dict[str, Any]:
+    """`["rollout=[1,2]", "seed=3"]` as `{"rollout": [1, 2], "seed": 3}`: values are read as YAML."""
+    changes = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise InputError(f"{word!r}: overrides are written key=value")
+        changes[key] = yaml.safe_load(value)
+    return changes
+
+
+def _explained(cls: type[BaseModel], error: ValidationError, where: str) -> InputError:
+    """The first complaint of a pydantic error, said in one line."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        mended = unknown("key", str(first["loc"][-1]), _known_keys(cls, first["loc"][:-1]))
+        return InputError(f"{where}: {path}: {mended}")
+    found = f", found {first['input']!r}" if first["type"] != "missing" else ""
+    return InputError(f"{where}: {path}: {first['msg']}{found}")
+
+
+def _known_keys(cls: Any, path: tuple[Any, ...]) -> set[str]:
+    """The keys allowed at `path` of a Config: fields of nested Configs and of every member of a union."""
+    candidates = [cls]
+    for part in path:
+        below: list[Any] = []
+        for candidate in candidates:
+            field = getattr(candidate, "model_fields", {}).get(part)
+            # A union's tag stands in the path too: it names no field, so the candidates stay.
+            below += _configs_in(field.annotation) if field else []
+        candidates = below or candidates
+    return {key for candidate in candidates for key in getattr(candidate, "model_fields", {})}
+
+
+def _configs_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _configs_in(argument)]

@@ -1,0 +1,74 @@
+"""Files: where our content lies, and targets that are refused, resumed or replaced, never half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InputError
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def content(kind: str) -> Path:
+    """The folder of shipped YAML: `recipes`, `data_catalog` or `presets`, in the wheel or in a checkout."""
+    inside, beside = _PACKAGE / kind, _PACKAGE.parent / kind
+    return inside if inside.is_dir() else beside
+
+
+def partial(target: Path | str) -> Path:
+    """Where `target` is built before it takes its name: a neighbour, so that the last rename is atomic."""
+    target = Path(target)
+    return target.with_name(target.name + ".partial")
+
+
+def refuse_existing(target: Path | str, *, overwrite: bool = False) -> Path:
+    """`target` as a Path; `InputError` if it is there already and may not be replaced."""
+    target = Path(target)
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: exists already; choose another name or say overwrite (--overwrite)")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"{target}: its folder {target.absolute().parent} does not exist; make it first")
+    return target
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def publish(built: Path, target: Path) -> None:
+    """Give what was built its final name, replacing what stood there only now that the new one is complete."""
+    if target.exists():
+        old = target.with_name(target.name + ".replaced")
+        remove(old)
+        os.replace(target, old)
+        os.replace(built, target)
+        remove(old)
+    else:
+        os.replace(built, target)
+
+
+@contextmanager
+def replacing(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write; it becomes `target` when the block ends well and is deleted when not.
+
+    Examples
+    --------
+    >>> with replacing("scores.nc") as path:          # doctest: +SKIP
+    ...     scores.to_netcdf(path)
+    """
+    target = refuse_existing(target, overwrite=overwrite)
+    path = partial(target)
+    remove(path)
+    try:
+        yield path
+        publish(path, target)
+    finally:
+        remove(path)

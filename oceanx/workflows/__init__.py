@@ -1,0 +1,1 @@
+"""Floor 3: the verbs that join the labelled and the tensor side."""

@@ -1,0 +1,23 @@
+"""What every test may lean on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("OCEANX_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture
+def real():
+    """A function from a path below the real-data folder to the file, skipping loudly where it is absent."""
+
+    def find(path: str) -> Path:
+        file = SHARED / "data" / path
+        if not file.exists():
+            pytest.skip(f"REAL DATA ABSENT: {path} (set OCEANX_SHARED to the folder that holds data/)")
+        return file
+
+    return find
