@@ -1,0 +1,78 @@
+"""oceanx: an xarray-native ocean forecasting toolkit.
+
+    bake ─▶ open ─▶ batches ─▶ train ─▶ load ─▶ forecast ─▶ score
+
+Verbs are functions of this package, nouns its modules. Nothing heavy is imported until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import heatwaves, ocean, plot
+    from .data.catalog import catalog, open
+    from .data.recipe import bake
+    from .workflows.evaluation import score
+    from .workflows.batching import batches
+    from .workflows.forecasting import forecast
+    from .workflows.references import climatology, damped_persistence, persistence
+    from .workflows.runs import load
+    from .workflows.train_config import preset, presets
+    from .workflows.training import train
+
+__version__ = "0.1.0"
+
+_VERBS = {
+    "bake": "data.recipe",
+    "open": "data.catalog",
+    "catalog": "data.catalog",
+    "batches": "workflows.batching",
+    "preset": "workflows.train_config",
+    "presets": "workflows.train_config",
+    "train": "workflows.training",
+    "load": "workflows.runs",
+    "forecast": "workflows.forecasting",
+    "persistence": "workflows.references",
+    "damped_persistence": "workflows.references",
+    "climatology": "workflows.references",
+    "score": "workflows.evaluation",
+}
+_NOUNS = ("heatwaves", "ocean", "plot")
+
+__all__ = [
+    "bake",
+    "batches",
+    "catalog",
+    "climatology",
+    "damped_persistence",
+    "forecast",
+    "heatwaves",
+    "load",
+    "ocean",
+    "open",
+    "persistence",
+    "plot",
+    "preset",
+    "presets",
+    "score",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VERBS:
+        # The accessor `.oceanx` comes with the labels that every verb's Datasets carry.
+        import_module("oceanx.ocean.labels")
+        value = getattr(import_module(f"oceanx.{_VERBS[name]}"), name)
+    elif name in _NOUNS:
+        value = import_module(f"oceanx.{name}")
+    else:
+        raise AttributeError(f"module 'oceanx' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_VERBS, *_NOUNS])

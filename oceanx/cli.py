@@ -1,0 +1,374 @@
+"""The verbs at a prompt. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oceanx.vocabulary.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from oceanx.workflows.model import Model
+    from oceanx.workflows.progress import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Ocean forecasting from raw files to scored, labelled forecasts.",
+    epilog="Exit codes: 0 done, 2 the input is wrong (one line says what and how), 1 our fault. --debug: tracebacks.",
+)
+check = typer.Typer(
+    no_args_is_help=True, help="Say what is wrong with a store, a forecast or a config, and the remedy."
+)
+app.add_typer(check, name="check")
+
+REFERENCES = ("persistence", "damped_persistence", "climatology")
+
+Data = Annotated[list[str], typer.Option("--data", help="Store or catalog name; give it again to merge several.")]
+To = Annotated[Path, typer.Option("--to", help="What to write.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the target, once the new one is complete.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value: settings by their dotted names.", show_default=False)
+]
+
+
+def main() -> None:
+    """Run the command line; leave with 0, 2 for the user's mistakes and 1 for ours."""
+    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        app(arguments, standalone_mode=True)
+    except InputError as error:
+        _leave(2, f"error: {error}", debug)
+    except KeyboardInterrupt:
+        _leave(130, "interrupted; run the same command again (with --resume where it has one) to go on", debug)
+    except BrokenPipeError:
+        os._exit(0)
+    except Exception as error:
+        _leave(1, f"oceanx failed: {type(error).__name__}: {error} (--debug shows where)", debug)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(help="Where to work; made if absent.")] = Path("demo"),
+    train_minutes: Annotated[float | None, typer.Option(help="Train for so long instead of a fixed effort.")] = None,
+) -> None:
+    """Make an ocean, train on three years of it, forecast a fourth, score it, and write a report."""
+    from oceanx.workflows.demo import demo as run
+
+    with _progress() as progress:
+        run(directory, train_minutes=train_minutes, progress=progress)
+
+
+@app.command()
+def catalog(name: Annotated[str | None, typer.Argument(help="Show one entry.")] = None) -> None:
+    """List the datasets that can be opened by name."""
+    import oceanx as ox
+
+    table = ox.catalog()
+    if name is not None:
+        if name not in table.index:
+            from oceanx.vocabulary.errors import unknown
+
+            raise unknown("catalog entry", name, table.index)
+        print(table.loc[name].to_string())
+    else:
+        print(table.to_string() if len(table) else "the catalog is empty")
+
+
+@app.command()
+def bake(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe, or the path of a YAML.")],
+    source: Annotated[list[str], typer.Option("--source", help="File, folder or quoted glob; may be given again.")],
+    to: To,
+    time: Annotated[str | None, typer.Option(help="Only these dates, A:B.")] = None,
+    overwrite: Overwrite = False,
+    overrides: Overrides = None,
+) -> None:
+    """Turn NetCDF or GRIB files into a chunked CF Zarr store. An interrupted bake goes on where it stopped."""
+    import oceanx as ox
+    from oceanx.vocabulary.config import parse_overrides
+
+    with _progress() as progress:
+        sources = source[0] if len(source) == 1 else source
+        ds = ox.bake(
+            recipe,
+            sources,
+            to,
+            time=_span(time),
+            overwrite=overwrite,
+            progress=progress,
+            **parse_overrides(overrides or []),
+        )
+    print(f"{to}: {_sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A shipped preset, or the path of a YAML.")],
+    data: Data,
+    to: To,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train a model: torchrun -m oceanx train … does it with many processes."""
+    import oceanx as ox
+    from oceanx.vocabulary.config import parse_overrides
+    from oceanx.workflows.train_config import load_config
+
+    config = load_config(preset, parse_overrides(overrides or []))
+    with _progress() as progress:
+        run = ox.train(config, ox.open(*data), to, resume=resume, overwrite=overwrite, progress=progress)
+    if not int(os.environ.get("RANK", "0")):
+        print(repr(run))
+
+
+@app.command()
+def forecast(
+    model: Annotated[str, typer.Argument(help=f"A run folder, or one of {', '.join(REFERENCES)}.")],
+    data: Data,
+    init: Annotated[
+        str, typer.Option("--init", help="Start date, or first:last:step such as 2020-01-01:2020-12-31:7D.")
+    ],
+    to: To,
+    lead: Annotated[str, typer.Option(help="Longest lead.")] = "10D",
+    forcing: Annotated[str, typer.Option(help="persisted, climatology, or observed (a simulation).")] = "persisted",
+    train: Annotated[str | None, typer.Option(help="Training years of a reference, first:last.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Forecast from many start dates into one labelled Zarr store."""
+    import oceanx as ox
+
+    ds = ox.open(*data)
+    step = _model(model, ds, train, lead)
+    with _progress() as progress:
+        fc = ox.forecast(
+            step, ds, _dates(init), lead, forcing=forcing, to=to, resume=resume, overwrite=overwrite, progress=progress
+        )  # fmt: skip
+    print(f"{to}: {_sizes(fc)}; {', '.join(map(str, fc.data_vars))}")
+
+
+@app.command()
+def score(
+    forecasts: Annotated[list[Path], typer.Argument(help="Forecast stores; each names its own model.")],
+    truth: Annotated[list[str], typer.Option("--truth", help="Store or catalog name.")],
+    to: To,
+    climatology: Annotated[str | None, typer.Option(help="Store to fit the climatology from (for acc).")] = None,
+    train: Annotated[str | None, typer.Option(help="Years to fit the climatology over, first:last.")] = None,
+    metrics: Annotated[str, typer.Option(help="Metrics, with commas.")] = "rmse",
+    by: Annotated[str | None, typer.Option(help="Also by season, region or init_time, with commas.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score forecasts against truth, by lead and depth."""
+    import oceanx as ox
+    from oceanx.ocean.labels import open_forecast
+    from oceanx.vocabulary import files
+
+    files.refuse_existing(to, overwrite=overwrite)
+    named: dict[str, Any] = {}
+    for path in forecasts:
+        fc = open_forecast(path)
+        name = str(fc.attrs.get("oceanx_model", path.stem))
+        named[name if name not in named else path.stem] = fc
+    base = _years(ox.open(climatology), train) if climatology else None
+    with _progress() as progress:
+        result = ox.score(
+            named,
+            ox.open(*truth),
+            climatology=ox.climatology(base) if base is not None else None,
+            metrics=metrics.split(","),
+            by=by.split(",") if by else (),
+            progress=progress,
+        )
+    with files.replacing(to, overwrite=overwrite) as path:
+        result.to_netcdf(path)
+    _print_scores(result)
+    print(to)
+
+
+@app.command()
+def plot(
+    kind: Annotated[str, typer.Argument(help="map, skill, …")],
+    file: Annotated[Path, typer.Argument(help="A store, forecast or score file.")],
+    to: To,
+    var: Annotated[str | None, typer.Option("--var", help="Variable.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", help="dim=label, such as depth=0.5 lead_time=5D.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw a figure into a PNG, PDF or SVG."""
+    from oceanx.plot import KINDS
+    from oceanx.vocabulary import files
+    from oceanx.vocabulary.errors import unknown
+
+    if kind not in KINDS:
+        raise unknown("kind of plot", kind, KINDS)
+    files.refuse_existing(to, overwrite=overwrite)
+    figure = KINDS[kind](*_plotted(kind, file, var, select or []))
+    with files.replacing(to, overwrite=overwrite) as path:
+        figure.savefig(path, format=to.suffix.lstrip(".") or "png")
+    print(to)
+
+
+@check.command("forecast")
+def check_forecast(store: Path) -> None:
+    """Hold a forecast store against the contract: dimensions, times, units, masks."""
+    from oceanx.ocean.labels import open_forecast
+
+    print(f"{store}: a labelled forecast, {_sizes(open_forecast(store))}")
+
+
+@check.command("dataset")
+def check_dataset(stores: list[str]) -> None:
+    """Open stores together and say what they hold."""
+    import oceanx as ox
+
+    ds = ox.open(*stores)
+    missing = ds.attrs.get("missing_times", [])
+    print(f"{_sizes(ds)}; {', '.join(map(str, ds.data_vars))}; {len(missing)} missing times")
+
+
+@check.command("config")
+def check_config(preset: str, overrides: Overrides = None) -> None:
+    """Resolve a preset or a YAML, and print it with every default written out."""
+    import yaml
+
+    from oceanx.vocabulary.config import parse_overrides
+    from oceanx.workflows.train_config import load_config
+
+    print(yaml.safe_dump(load_config(preset, parse_overrides(overrides or [])).dump(), sort_keys=False), end="")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine and this installation offer."""
+    import platform
+    from importlib.metadata import version
+
+    import psutil
+    import torch
+
+    print(f"oceanx {version('oceanx')}, Python {platform.python_version()}, {platform.platform()}")
+    print(f"{os.cpu_count()} CPU cores, {psutil.virtual_memory().total / 2**30:.0f} GiB of memory")
+    for name in ("torch", "xarray", "zarr", "dask", "xbatcher", "numba"):
+        print(f"{name} {version(name)}")
+    print(f"GPU: {torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'}")
+
+
+def _model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
+    import oceanx as ox
+
+    if name not in REFERENCES:
+        return ox.load(name)
+    if name == "persistence":
+        return ox.persistence()
+    if train is None:
+        raise InputError(f"{name}: say which years it may learn from, --train 1993:2017")
+    years = _years(ds, train)
+    return ox.climatology(years) if name == "climatology" else ox.damped_persistence(years, lead=lead)
+
+
+def _years(ds: xr.Dataset, span: str | None) -> xr.Dataset:
+    if span is None:
+        return ds
+    years = ds.sel(time=_span(span))
+    if not years.sizes["time"]:
+        raise InputError(f"--train {span}: no such days in the Dataset, {ds.time.values[0]} to {ds.time.values[-1]}")
+    return years
+
+
+def _span(text: str | None) -> slice | None:
+    """`A:B` as a slice of dates."""
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise InputError(f"{text!r}: expected two dates, first:last")
+    return slice(first or None, last or None)
+
+
+def _dates(text: str) -> str | slice:
+    """One date, or `first:last[:step]` as a slice."""
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise InputError(f"--init {text!r}: expected a date, or first:last:step")
+    return text if len(parts) == 1 else slice(*parts)
+
+
+def _sizes(ds: xr.Dataset) -> str:
+    return " × ".join(f"{size} {dim}" for dim, size in ds.sizes.items())
+
+
+def _plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[Any]:
+    """What a kind of plot is drawn from: a field for a map, the whole file for scores."""
+    import xarray as xr
+
+    import oceanx as ox
+    from oceanx.vocabulary.errors import unknown
+
+    if not file.exists():
+        raise InputError(f"{file}: no such file")
+    ds = xr.open_dataset(file) if file.is_file() else ox.open(str(file))
+    if kind == "skill":
+        return [ds, var]
+    if var is None:
+        raise InputError(f"--var: which variable? {file} has {', '.join(map(str, ds.data_vars))}")
+    if var not in ds:
+        raise unknown("variable", var, map(str, ds.data_vars))
+    field = ds[var]
+    for word in select:
+        dim, _, label = word.partition("=")
+        if dim not in field.dims:
+            raise unknown("dimension", dim, map(str, field.dims))
+        number = label.replace(".", "", 1).lstrip("-").isdigit()
+        field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
+    return [field.squeeze(drop=False)]
+
+
+def _print_scores(scores: xr.Dataset) -> None:
+    """The scores at the surface, one table a variable and metric."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for name, score in scores.data_vars.items():
+        if str(name).endswith("_missing") or set(score.dims) - {"model", "lead_time", "depth"}:
+            continue
+        at = score.isel(depth=0) if "depth" in score.dims else score
+        days = at.lead_time.values / np.timedelta64(1, "D")
+        table = Table("lead (days)", *(f"{day:g}" for day in days), title=f"{name} [{at.attrs.get('units', '1')}]")
+        for model in at.model.values:
+            table.add_row(str(model), *(f"{value:.3g}" for value in at.sel(model=model).values))
+        console.print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from oceanx.workflows.progress import shown
+
+    with shown() as progress:
+        yield progress
+
+
+def _leave(code: int, message: str, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(code)

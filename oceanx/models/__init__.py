@@ -1,0 +1,1 @@
+"""Models: each a Step, `(state, forcing) -> state`, one file a model. torch, never xarray."""

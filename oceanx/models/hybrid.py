@@ -1,0 +1,107 @@
+"""Hybrid: x' = x + ∫ (P(x) + N(x, f)) dt, tracer transport and a network closure in one integrator.
+
+P moves each tracer with the state's own currents, conservatively. With climatology, P is the transport of the state
+minus the transport of the climatology by the climatological currents, plus the climatology's own change: what the
+mean flow does to the mean state is in the climatology already. Untrained, the closure says nothing and the hybrid is
+its physics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from torch import Tensor, nn
+
+from oceanx.nn.unet import UNetConfig
+from oceanx.physics.transport import Flux, transport, volume_flux
+from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.integrate import heun, repeat
+from oceanx.tensors.state import Forcing, State, Tendency
+from oceanx.vocabulary.channels import Task
+from oceanx.vocabulary.config import Config
+
+from .background import climatology, seasonal
+from .named_network import NamedNetwork, Statistics
+
+Term = Callable[[Mapping[str, Tensor]], Tendency]
+
+
+class HybridConfig(Config):
+    """Which tracers the physics moves, how finely, and the network that closes it.
+
+    `moved` are volume tracers advanced by the physics. `guided` are surface variables whose transport by the
+    column's mean current is only shown to the network, as a hint: sea surface height is no tracer, but its eddies
+    drift like one.
+    """
+
+    kind: Literal["hybrid"] = "hybrid"
+    net: UNetConfig = UNetConfig()
+    moved: tuple[str, ...] = ("thetao",)
+    guided: tuple[str, ...] = ("zos",)
+    scheme: Literal["upwind", "limited"] = "limited"
+    substeps: int = 4
+
+    def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> Hybrid:
+        """The model, untrained."""
+        needed = {"uo", "vo", *self.moved} - set(task.prognostic.volume) | set(self.guided) - set(
+            task.prognostic.surface
+        )
+        if needed:
+            raise ValueError(
+                f"a hybrid moves its tracers with its own currents: the task's prognostic lacks {sorted(needed)}"
+            )
+        return Hybrid(self, task, geometry, statistics)
+
+
+class Hybrid(nn.Module):
+    """x' = x + ∫ (P(x) + N(x, f)) dt."""
+
+    def __init__(self, config: HybridConfig, task: Task, geometry: Geometry, statistics: Statistics):
+        super().__init__()
+        self.task, self.config, self.geometry = task, config, geometry
+        self.network = NamedNetwork(config.net, task, geometry, statistics, hints=config.moved + config.guided)
+
+    def forward(self, state: State, forcing: Forcing) -> State:
+        background = self._background(state, forcing)
+        closure = self._closure(state, forcing, background)
+
+        def dynamics(x: State) -> Tendency:
+            return self.physics(x) + (background + closure)
+
+        return repeat(heun, dynamics, state, self.task.seconds, self.config.substeps)
+
+    def physics(self, state: Mapping[str, Tensor]) -> Tendency:
+        """P(x): −∇·(uT) of every moved tracer, in its unit per second."""
+        flow, cells = self._flow(state), self.geometry.layers
+        return Tendency({name: transport(state[name], flow, cells, self.config.scheme) for name in self.config.moved})
+
+    def _background(self, state: State, forcing: Forcing) -> Tendency:
+        """The climatology's change less its own transport: constant over the step; nothing without climatology."""
+        mean = climatology(forcing.now, state)
+        if not mean:
+            return Tendency({})
+        change = Tendency({name: field / self.task.seconds for name, field in seasonal(state, forcing).items()})
+        return change - self.physics(mean)
+
+    def _closure(self, state: State, forcing: Forcing, background: Tendency) -> Tendency:
+        """N(x, f) as a tendency: the network sees what transport is about to do."""
+        hints = self._anomalous(self.physics, state, forcing) + self._anomalous(self._drift, state, forcing)
+        change = self.network(state, forcing, hints.over(self.task.seconds))
+        return Tendency({name: field / self.task.seconds for name, field in change.items()})
+
+    def _anomalous(self, term: Term, state: State, forcing: Forcing) -> Tendency:
+        """A term of the state, less the same term of the climatology where there is one."""
+        mean = climatology(forcing.now, state)
+        return term(state) - term(mean) if mean else term(state)
+
+    def _drift(self, state: Mapping[str, Tensor]) -> Tendency:
+        """Transport of the guided surface fields by the column's mean current."""
+        flow = Flux(*(flux.sum(1, keepdim=True) for flux in self._flow(state)))
+        columns = self.geometry.columns
+        return Tendency(
+            {name: transport(state[name], flow, columns, self.config.scheme) for name in self.config.guided}
+        )
+
+    def _flow(self, state: Mapping[str, Tensor]) -> Flux:
+        return volume_flux(state["uo"], state["vo"], self.geometry)

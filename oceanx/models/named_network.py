@@ -1,0 +1,104 @@
+"""A network between named fields: it reads what has unit variance and writes in units of one step's change.
+
+Normalisation belongs to the network: everything outside is in physical units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from oceanx.nn.unet import UNetConfig
+from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.state import Fields, Forcing, Increment, State, split
+from oceanx.vocabulary.channels import CLIMATOLOGY, Task
+
+Statistics = Mapping[str, Tensor]  # "<name>_mean", "<name>_std", "<name>_increment_std", each one value a level
+
+
+class NamedNetwork(nn.Module):
+    """N(x, f): state and forcing in, an `Increment` of every prognostic variable out; zero while untrained.
+
+    It reads, in this order: the state; the forcing at both ends of the step; with `task.anomalies` the climatology
+    and its change over the step; `hints`, further changes that a model wants it to see; the wet mask, and latitude.
+
+    Parameters
+    ----------
+    hints
+        Names of prognostic variables for which `forward` is given an `Increment` to look at.
+    """
+
+    area: Tensor
+
+    def __init__(
+        self, net: UNetConfig, task: Task, geometry: Geometry, statistics: Statistics, hints: tuple[str, ...] = ()
+    ):
+        super().__init__()
+        self.task, self.geometry, self.hints = task, geometry, hints
+        depth = task.prognostic.levels
+        for name in task.names:
+            for kind in ("mean", "std"):
+                self._keep(f"{name}_{kind}", statistics)
+        for name in task.prognostic.names:
+            self._keep(f"{name}_increment_std", statistics)
+            if task.anomalies:
+                for kind in ("mean", "std"):
+                    self._keep(f"{name}{CLIMATOLOGY}_{kind}", statistics)
+        read = len(task.prognostic) * (3 if task.anomalies else 1) + 2 * len(task.forcing)
+        read += sum(depth(name) for name in hints) + len(geometry.mask) + 2
+        self.net = net.build(read, len(task.prognostic), periodic=geometry.periodic)
+
+    def forward(self, state: State, forcing: Forcing, hints: Fields | None = None) -> Increment:
+        prognostic = self.task.prognostic
+        features = [self._standard(name, state[name], forcing.now) for name in prognostic.names]
+        for fields in forcing:
+            features += [self._standard(name, fields[name], fields) for name in self.task.forcing.names]
+        if self.task.anomalies:
+            features += self._season(forcing)
+        features += [self._scaled(name, hints[name]) for name in self.hints] if hints is not None else []
+        features.append(self._static(features[0]))
+        written = split(self.net(torch.cat(features, dim=1)), prognostic)
+        return Increment({name: self._physical(name, field) for name, field in written.items()})
+
+    def _keep(self, name: str, statistics: Statistics) -> None:
+        value = statistics[name].float()[:, None, None]
+        spread = not name.endswith("_mean")
+        # A level that never varies (all land, or constant) must not divide by zero.
+        self.register_buffer(name, torch.where(value > 0, value, 1.0) if spread else value, persistent=False)
+
+    def _value(self, name: str) -> Tensor:
+        return self.get_buffer(name)
+
+    def _wet(self, name: str) -> Tensor:
+        return self.geometry.mask_of(self.task.prognostic.levels(name))
+
+    def _standard(self, name: str, field: Tensor, fields: Fields) -> Tensor:
+        """The anomaly (or, without climatology, the field about its mean) in units of its spread; 0 on land."""
+        if name + CLIMATOLOGY in fields:
+            field = field - fields[name + CLIMATOLOGY]
+        standard = (field - self._value(f"{name}_mean")) / self._value(f"{name}_std")
+        return standard * self._wet(name) if name in self.task.prognostic.names else standard
+
+    def _scaled(self, name: str, change: Tensor) -> Tensor:
+        """A change in units of the spread of one step's change; 0 on land."""
+        return change / self._value(f"{name}_increment_std") * self._wet(name)
+
+    def _season(self, forcing: Forcing) -> list[Tensor]:
+        """The climatology about its own mean and spread, and its change over the step."""
+        features = []
+        for name in self.task.prognostic.names:
+            key = name + CLIMATOLOGY
+            now, later = forcing.now[key], forcing.next[key]
+            features.append((now - self._value(f"{key}_mean")) / self._value(f"{key}_std") * self._wet(name))
+            features.append(self._scaled(name, later - now))
+        return features
+
+    def _static(self, like: Tensor) -> Tensor:
+        latitude = torch.deg2rad(self.geometry.latitude)[:, None].expand(like.shape[-2:])
+        static = torch.cat([self.geometry.mask, torch.stack([latitude.sin(), latitude.cos()])])
+        return static.to(like.dtype).expand(like.shape[0], -1, -1, -1)
+
+    def _physical(self, name: str, written: Tensor) -> Tensor:
+        return written.float() * self._value(f"{name}_increment_std") * self._wet(name)

@@ -1,0 +1,85 @@
+"""U-Net: an encoder and a decoder joined at every scale.
+
+References
+----------
+Ronneberger, Fischer & Brox (2015), MICCAI, doi:10.1007/978-3-319-24574-4_28.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, gelu, interpolate, pad
+
+from oceanx.vocabulary.config import Config
+
+
+class UNetConfig(Config):
+    """Widths from the finest to the coarsest scale; each scale halves the grid."""
+
+    kind: Literal["unet"] = "unet"
+    widths: tuple[int, ...] = (24, 48, 64, 96)
+    groups: int = 4
+
+    def build(self, channels_in: int, channels_out: int, *, periodic: bool = False) -> UNet:
+        """The network, its last layer zero."""
+        return UNet(channels_in, channels_out, self.widths, groups=self.groups, periodic=periodic)
+
+
+class UNet(nn.Module):
+    """A U-Net on maps of any size; with `periodic`, longitude wraps around. An untrained one says nothing."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, widths: tuple[int, ...], *, groups: int = 4, periodic: bool = False
+    ):
+        super().__init__()
+        self.down = nn.ModuleList(
+            Block(a, b, groups, periodic) for a, b in zip((channels_in, *widths[:-1]), widths, strict=True)
+        )
+        self.up = nn.ModuleList(
+            Block(a + b, b, groups, periodic) for a, b in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], channels_out, 1)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Float[Tensor, "batch channel_in lat lon"]) -> Float[Tensor, "batch channel_out lat lon"]:
+        x = x.contiguous(memory_format=torch.channels_last)
+        skips = []
+        for i, block in enumerate(self.down):
+            x = block(x if i == 0 else avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False))
+            skips.append(x)
+        skips.pop()
+        for block in self.up:
+            skip = skips.pop()
+            x = interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skip], dim=1))
+        return self.head(x).contiguous()
+
+
+class Block(nn.Module):
+    """Two 3 × 3 convolutions, normalised after the first."""
+
+    def __init__(self, channels_in: int, channels_out: int, groups: int, periodic: bool):
+        super().__init__()
+        self.first = Conv(channels_in, channels_out, periodic)
+        self.norm = nn.GroupNorm(groups, channels_out)
+        self.second = Conv(channels_out, channels_out, periodic)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return gelu(self.second(gelu(self.norm(self.first(x)))))
+
+
+class Conv(nn.Module):
+    """A 3 × 3 convolution that keeps the map's size: zeros beyond the poles, and beyond longitude unless periodic."""
+
+    def __init__(self, channels_in: int, channels_out: int, periodic: bool):
+        super().__init__()
+        self.periodic = periodic
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=(1, 0) if periodic else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(pad(x, (1, 1, 0, 0), mode="circular") if self.periodic else x)

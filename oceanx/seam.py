@@ -1,0 +1,168 @@
+"""The seam: the only module that knows both xarray and torch. Labels come off once here, and go back on once.
+
+Dataset ──to_fields──▶ named tensors ──to_dataset──▶ Dataset          Dataset ──geometry──▶ Geometry
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from oceanx.ocean import grid
+from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.state import split, stack
+from oceanx.vocabulary.channels import Channels
+from oceanx.vocabulary.errors import InputError, unknown
+
+DEPTH_TOLERANCE = 0.02  # of the depth itself, plus 0.1 m: how far a named level may lie from the grid's
+
+
+def select(ds: xr.Dataset, channels: Channels) -> xr.Dataset:
+    """The variables of `channels` at its levels, lazily; `InputError` names what the Dataset lacks."""
+    for name in channels.names:
+        if name not in ds.data_vars:
+            raise unknown("variable", name, [str(v) for v in ds.data_vars])
+        if ("depth" in ds[name].dims) != (name in channels.volume):
+            expected = "a volume" if name in channels.volume else "a surface"
+            raise InputError(f"{name}: expected {expected} variable, found dimensions {ds[name].dims}")
+    chosen = ds[list(channels.names)]
+    return chosen.isel(depth=levels(ds, channels.depth)) if channels.volume else chosen
+
+
+def levels(ds: xr.Dataset, depth: tuple[float, ...]) -> list[int]:
+    """Positions of the levels nearest to `depth`; `InputError` if one is further away than the tolerance."""
+    if "depth" not in ds.coords:
+        raise InputError(f"the Dataset has no `depth`; expected levels {list(depth)} m")
+    have = np.atleast_1d(ds.depth.values)
+    found = [int(np.abs(have - wanted).argmin()) for wanted in depth]
+    for wanted, at in zip(depth, found, strict=True):
+        if abs(have[at] - wanted) > 0.1 + DEPTH_TOLERANCE * wanted:
+            listed = ", ".join(f"{value:g}" for value in have)
+            raise InputError(f"depth: no level near {wanted:g} m; the Dataset has {listed} m")
+    return found
+
+
+def to_fields(ds: xr.Dataset, channels: Channels) -> dict[str, Float[Tensor, "time depth lat lon"]]:
+    """The named tensors of a Dataset along its leading dimension (time); land stays NaN; the dtype is kept.
+
+    A surface variable gets a depth of 1. Dimensions may stand in any order in the Dataset.
+    """
+    chosen = select(ds, channels)
+    fields = {}
+    for name in channels.names:
+        lead = [dim for dim in chosen[name].dims if dim not in ("depth", "latitude", "longitude")]
+        if len(lead) != 1:
+            raise InputError(f"{name}: expected one dimension beside the grid's (time), found {lead}; select first")
+        depth = ["depth"] if name in channels.volume else []
+        values = chosen[name].transpose(*lead, *depth, "latitude", "longitude").values
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        fields[name] = tensor if depth else tensor[:, None]
+    return fields
+
+
+def to_tensor(ds: xr.Dataset, channels: Channels) -> Float[Tensor, "time channel lat lon"]:
+    """The Dataset's variables stacked in channel order; land stays NaN. Inverse: `to_dataset`."""
+    return stack(to_fields(ds, channels), channels)
+
+
+def to_dataset(
+    fields: Mapping[str, Tensor] | Float[Tensor, "time channel lat lon"],
+    channels: Channels,
+    like: xr.Dataset,
+    dim: str = "time",
+) -> xr.Dataset:
+    """A Dataset of named tensors (or of their stack) with the coordinates and attributes of `like`.
+
+    Parameters
+    ----------
+    like
+        A Dataset with the same variables, levels and grid; its coordinate along `dim`, if it has one of the right
+        length, is taken too.
+    dim
+        Name of the leading dimension.
+    """
+    named = split(fields, channels) if isinstance(fields, Tensor) else fields
+    template = select(like, channels)
+    variables = {}
+    for name in channels.names:
+        values = named[name].detach().cpu().numpy()
+        depth = ["depth"] if name in channels.volume else []
+        dims = (dim, *depth, "latitude", "longitude")
+        variables[name] = (dims, values if depth else values[:, 0], template[name].attrs)
+    return xr.Dataset(variables, coords=template.coords, attrs=like.attrs)
+
+
+def fill_land(
+    fields: Mapping[str, Tensor], mask: Float[Tensor, "depth lat lon"], where: str
+) -> dict[str, Float[Tensor, "time depth lat lon"]]:
+    """The fields as float32 with 0 on land; `InputError` names the first variable that lacks a wet cell.
+
+    Parameters
+    ----------
+    where
+        What to call these fields in the message, such as their dates.
+    """
+    filled = {}
+    for name, field in fields.items():
+        wet = (mask if field.shape[1] == len(mask) else mask[:1]).bool()
+        lacking = int((field.isnan() & wet).sum())
+        if lacking:
+            raise InputError(
+                f"{name}: {lacking} wet cells are NaN at {where}; list the day under missing_times, or bake again so "
+                "that the mask fits the data"
+            )
+        filled[name] = torch.where(wet, field.float(), 0.0)
+    return filled
+
+
+def grid_of(ds: xr.Dataset, channels: Channels) -> xr.Dataset:
+    """The grid at the levels of `channels` by itself: coordinates with mask, area and thickness, in memory.
+
+    Layers are as thick as they are among the chosen levels. Surface channels have no depth.
+    """
+    full = grid.complete(ds)
+    if "depth" in full.dims:
+        full = full.isel(depth=levels(full, channels.depth)) if channels.volume else full.isel(depth=0, drop=True)
+    coords = {name: full[name].load() for name in ("latitude", "longitude", "mask", "cell_area")}
+    if channels.volume:
+        coords |= {"depth": full.depth, "thickness": grid.thickness(full.depth)}
+    return xr.Dataset(coords=coords)
+
+
+def wet_mask(labelled: xr.Dataset) -> Float[Tensor, "depth lat lon"]:
+    """The mask of `grid_of`, 1 where wet."""
+    mask = labelled.mask if "depth" in labelled.mask.dims else labelled.mask.expand_dims("depth")
+    return torch.from_numpy(mask.transpose("depth", "latitude", "longitude").values.astype("float32"))
+
+
+def geometry(labelled: xr.Dataset) -> Geometry:
+    """The Geometry of `grid_of`: metrics of its cells and faces as tensors; one layer 1 m thick if it has no depth."""
+    volume = "depth" in labelled.coords
+    return Geometry(
+        torch.from_numpy(_edges(labelled.latitude.values, limit=90.0)),
+        torch.from_numpy(_edges(labelled.longitude.values)),
+        torch.from_numpy(labelled.depth.values.astype("float64") if volume else np.zeros(1)),
+        torch.from_numpy(labelled.thickness.values.astype("float64") if volume else np.ones(1)),
+        wet_mask(labelled),
+        periodic=grid.is_periodic(labelled.longitude),
+    )
+
+
+def statistics(ds: xr.Dataset) -> dict[str, Float[Tensor, " level"]]:
+    """The statistics of `ocean.statistics` as tensors, one value a level (one for a surface variable)."""
+    return {str(name): torch.from_numpy(np.atleast_1d(ds[name].values).astype("float32")) for name in ds.data_vars}
+
+
+def _edges(centres: np.ndarray, limit: float | None = None) -> np.ndarray:
+    """Cell edges half-way between centres, in float64; clipped at ±limit."""
+    centres = centres.astype("float64")
+    if len(centres) < 2:
+        raise InputError("the grid has a single row or column; a model needs at least 2 × 2 cells")
+    inner = (centres[1:] + centres[:-1]) / 2
+    edges = np.concatenate([[2 * centres[0] - inner[0]], inner, [2 * centres[-1] - inner[-1]]])
+    return edges if limit is None else edges.clip(-limit, limit)

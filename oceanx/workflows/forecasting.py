@@ -1,0 +1,269 @@
+"""Forecast: model + Dataset → labelled forecasts, from many start dates, written as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from oceanx import seam
+from oceanx.models.references import DAMPING
+from oceanx.ocean import labels
+from oceanx.tensors.integrate import rollout
+from oceanx.tensors.state import Fields, Forcing, State
+from oceanx.vocabulary.channels import CLIMATOLOGY, Channels, Task
+from oceanx.vocabulary.errors import InputError
+
+from .batching import missing_times
+from .forecast_store import ForecastStore
+from .model import Model
+
+ForcingMode = Literal["observed", "persisted", "climatology"]
+Dates = str | np.datetime64 | pd.Timestamp | slice | Sequence[Any]
+Progress = Callable[[str, int, int], None]
+
+STATES_AT_ONCE = 2**28  # bytes of state that one rollout may hold: start dates are taken together up to this
+
+
+def forecast(
+    model: Model,
+    ds: xr.Dataset,
+    init_time: Dates,
+    lead: str = "10D",
+    *,
+    forcing: ForcingMode = "persisted",
+    to: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    analysis: bool = False,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Forecasts as a labelled Dataset `(init_time, lead_time, depth, latitude, longitude)`, in physical units.
+
+    Parameters
+    ----------
+    model
+        Of `load`, `persistence`, `damped_persistence` or `climatology`.
+    ds
+        The Dataset that holds the analyses (and, if it is to be observed, the forcing).
+    init_time
+        Start dates: one, a list, or a slice with a step, `slice("2020-01-01", "2020-12-31", "7D")`.
+    lead
+        The longest lead, a pandas offset.
+    forcing
+        What the model is told about the future atmosphere. `persisted` keeps the start date's, `climatology` gives
+        the day-of-year mean, and `observed` takes what happened: that is a simulation, and recorded as one.
+    to
+        Write the forecasts to this Zarr store, start date by start date, and return it lazily. Without it they are
+        returned in memory.
+    resume
+        Continue an interrupted forecast: start dates that are complete are not made again.
+    analysis
+        Store lead 0, the analysis itself, too.
+
+    Raises
+    ------
+    InputError
+        A start date that the Dataset lacks, observed forcing that ends before the lead, another grid, an existing
+        target.
+
+    Examples
+    --------
+    >>> fc = ox.forecast(ox.persistence(), ds, init_time="2004-03-01", lead="10D")        # doctest: +SKIP
+    >>> fc.thetao.sel(lead_time="5D", init_time="2004-03-01").isel(depth=0)               # doctest: +SKIP
+    """
+    model.check(ds)
+    task = model.task_for(ds)
+    starts = start_dates(init_time, ds)
+    leads = lead_times(lead, task)
+    _check_forcing(model, ds, task, starts, leads, forcing)
+    stored = np.concatenate([[np.timedelta64(0, "ns")], leads]) if analysis else leads
+    template = _template(model, ds, task, starts, stored, forcing)
+    if to is None:
+        parts = [made for _, made in _all(model, ds, task, starts, leads, forcing, analysis, template, progress)]
+        whole = xr.concat(parts, "init_time", combine_attrs="override")
+        return labels.label(whole, attrs=template.attrs)
+    store = ForecastStore(to, template, resume=resume, overwrite=overwrite)
+    todo = [i for i in range(len(starts)) if i not in store.done]
+    for at, made in _all(model, ds, task, starts[todo], leads, forcing, analysis, template, progress):
+        store.write(made, [todo[i] for i in at])
+    return store.publish()
+
+
+def start_dates(init_time: Dates, ds: xr.Dataset) -> np.ndarray:
+    """The start dates meant; `InputError` names the first that the Dataset lacks."""
+    if isinstance(init_time, slice):
+        if init_time.start is None or init_time.stop is None:
+            raise InputError(
+                "init_time: a slice needs a first and a last date, slice('2020-01-01', '2020-12-31', '7D')"
+            )
+        wanted = pd.date_range(init_time.start, init_time.stop, freq=init_time.step or "1D")
+    else:
+        many = isinstance(init_time, Sequence | np.ndarray | pd.Index) and not isinstance(init_time, str)
+        wanted = pd.DatetimeIndex(init_time if many else [init_time])
+    if wanted.empty or not wanted.is_unique or not wanted.is_monotonic_increasing:
+        raise InputError(f"init_time: expected increasing start dates, each once; found {init_time!r}")
+    have = pd.DatetimeIndex(ds.time.values).difference(pd.DatetimeIndex(missing_times(ds)))
+    lacking = wanted.difference(have)
+    if len(lacking):
+        raise InputError(
+            f"init_time {lacking[0]}: not in the Dataset (or missing there), which has {have[0]} to {have[-1]}"
+        )
+    return wanted.values.astype("datetime64[ns]")
+
+
+def lead_times(lead: str, task: Task) -> np.ndarray:
+    """All leads from one step up to `lead`."""
+    step, last = pd.Timedelta(task.step), pd.Timedelta(lead)
+    if last < step or last % step != pd.Timedelta(0):
+        raise InputError(f"lead {lead!r}: expected a multiple of the model's step {task.step}")
+    return (np.arange(1, last // step + 1) * step.to_timedelta64()).astype("timedelta64[ns]")
+
+
+def _all(
+    model: Model,
+    ds: xr.Dataset,
+    task: Task,
+    starts: np.ndarray,
+    leads: np.ndarray,
+    forcing: ForcingMode,
+    analysis: bool,
+    template: xr.Dataset,
+    progress: Progress | None,
+) -> Iterator[tuple[list[int], xr.Dataset]]:
+    """Forecasts of all start dates, some at once: their positions and their Dataset."""
+    size = 4 * len(task.prognostic) * ds.sizes["latitude"] * ds.sizes["longitude"] * (len(leads) + 1)
+    together = max(1, STATES_AT_ONCE // size)
+    for first in range(0, len(starts), together):
+        at = list(range(first, min(first + together, len(starts))))
+        yield at, _some(model, ds, task, starts[at], leads, forcing, analysis, template)
+        if progress:
+            progress("forecast", at[-1] + 1, len(starts))
+
+
+@torch.inference_mode()
+def _some(
+    model: Model,
+    ds: xr.Dataset,
+    task: Task,
+    starts: np.ndarray,
+    leads: np.ndarray,
+    forcing: ForcingMode,
+    analysis: bool,
+    template: xr.Dataset,
+) -> xr.Dataset:
+    """Forecasts of a few start dates, as one batch."""
+    there = seam.select(ds, task.prognostic).sel(time=starts).load()
+    mask = seam.wet_mask(template)
+    where = f"{starts[0]} to {starts[-1]}"
+    state = State(seam.fill_land(seam.to_fields(there, task.prognostic), mask, where))
+    told = (_told(model, ds, task, starts, lead, forcing) for lead in (np.timedelta64(0, "ns"), *leads))
+    states = [*([state] if analysis else []), *rollout(model, state, _pairs(told))]
+    named = {}
+    for name in task.prognostic.names:
+        # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
+        cube = torch.stack([x[name] for x in states], dim=1)
+        wet = mask if name in task.prognostic.volume else mask[:1]
+        cube = torch.where(wet.bool(), cube, torch.nan).numpy()
+        dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
+        volume = name in task.prognostic.volume
+        kept = dims if volume else tuple(d for d in dims if d != "depth")
+        named[name] = (kept, cube if volume else cube[:, :, 0], template[name].attrs)
+    return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
+
+
+def _pairs(told: Iterator[Fields]) -> Iterator[Forcing]:
+    now = next(told)
+    for later in told:
+        yield Forcing(now, later)
+        now = later
+
+
+def _told(
+    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, lead: np.timedelta64, mode: ForcingMode
+) -> Fields:
+    """Everything a model is told about one lead: the atmosphere, climatologies, and damping."""
+    valid = starts + lead
+    fields: dict[str, Any] = model.background(valid, task)
+    if task.forcing.names:
+        if mode == "climatology":
+            fields |= {name: fields[name + CLIMATOLOGY] for name in task.forcing.names}
+        else:
+            there = seam.select(ds, task.forcing).sel(time=valid if mode == "observed" else starts)
+            fields |= seam.to_fields(there.load(), task.forcing)
+    if model.damping is not None and lead > np.timedelta64(0):
+        fields |= _damping(model.damping, task, lead, len(starts))
+    return Fields({name: torch.nan_to_num(field.float()) for name, field in fields.items()})
+
+
+def _damping(damping: xr.Dataset, task: Task, lead: np.timedelta64, starts: int) -> dict[str, Any]:
+    if lead > damping.lead_time.values[-1]:
+        longest = pd.Timedelta(damping.lead_time.values[-1])
+        raise InputError(
+            f"lead {pd.Timedelta(lead)}: damped persistence was fitted up to {longest}; say a longer lead="
+        )
+    channels = Channels(
+        volume=tuple(n + DAMPING for n in task.prognostic.volume),
+        surface=tuple(n + DAMPING for n in task.prognostic.surface),
+        depth=task.prognostic.depth,
+    )
+    at = seam.to_fields(damping.sel(lead_time=[lead]), channels)
+    return {name: field.expand(starts, -1, -1, -1) for name, field in at.items()}
+
+
+def _check_forcing(
+    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, mode: ForcingMode
+) -> None:
+    if mode not in ("observed", "persisted", "climatology"):
+        raise InputError(f"forcing {mode!r}: choose observed, persisted or climatology")
+    if not task.forcing.names:
+        return
+    if mode == "climatology" and model.climatology is None:
+        raise InputError("forcing 'climatology': this model carries none; choose observed or persisted")
+    if mode == "observed":
+        needed = pd.DatetimeIndex(np.unique((starts[:, None] + np.append(np.timedelta64(0), leads)).ravel()))
+        have = pd.DatetimeIndex(ds.time.values).difference(pd.DatetimeIndex(missing_times(ds)))
+        lacking = needed.difference(have)
+        if len(lacking):
+            raise InputError(
+                f"forcing 'observed': the Dataset lacks {list(task.forcing.names)} on {lacking[0]}; choose earlier "
+                "start dates, a shorter lead, or forcing='persisted'"
+            )
+
+
+def _template(
+    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, forcing: ForcingMode
+) -> xr.Dataset:
+    """The forecast Dataset without its numbers: every label, attribute and coordinate, nothing computed."""
+    chosen = seam.select(ds, task.prognostic)
+    import dask.array
+
+    variables = {}
+    for name in task.prognostic.names:
+        dims = ("init_time", "lead_time", *(d for d in chosen[name].dims if d != "time"))
+        shape = (len(starts), len(leads), *(chosen.sizes[d] for d in dims[2:]))
+        empty = dask.array.full(shape, np.nan, dtype="float32", chunks=(1, *shape[1:]))
+        attrs = {k: v for k, v in chosen[name].attrs.items() if k != "cell_methods"}
+        variables[name] = (dims, empty, attrs)
+    coords = {"init_time": starts, "lead_time": leads, **seam.grid_of(ds, task.prognostic).coords}
+    mode = {"oceanx_forcing": _said(forcing)} if task.forcing.names else {}
+    attrs = {
+        "title": f"Ocean forecasts by {model.name}",
+        "source": f"oceanx {model.name}",
+        "institution": str(ds.attrs.get("institution", "unknown")),
+        "references": str(ds.attrs.get("references", "")),
+        "oceanx_model": model.name,
+        "oceanx_analysis_fingerprint": str(ds.attrs.get("oceanx_fingerprint", "unknown")),
+        **mode,
+        **model.attrs,
+    }
+    return labels.label(xr.Dataset(variables, coords=coords), attrs=attrs)
+
+
+def _said(forcing: ForcingMode) -> str:
+    return "observed (a simulation: the future atmosphere was known)" if forcing == "observed" else forcing

@@ -1,0 +1,57 @@
+"""Progress of long work: bars on a terminal, plain lines elsewhere, silence on every rank but the first."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[str, int, int], None]
+
+_SECONDS = 5.0  # between plain lines about one thing
+
+
+@contextmanager
+def shown() -> Iterator[Progress]:
+    """A callable `(what, done, total)` that shows how far the work is."""
+    if int(os.environ.get("RANK", "0")):
+        yield lambda what, done, total: None
+    elif sys.stderr.isatty():
+        with _bars() as progress:
+            yield progress
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        known: dict[str, int] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            # What follows a comma (a loss, a date) changes while the work stays the same.
+            kind = what.split(",")[0]
+            if kind not in known:
+                known[kind] = int(bars.add_task(what, total=total))
+            bars.update(known[kind], description=what, completed=done, total=total)  # type: ignore[arg-type]
+
+        yield progress
+
+
+def _lines() -> Progress:
+    last: dict[str, float] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        kind, now = what.split(",")[0], time.monotonic()
+        if done >= total or now - last.get(kind, -_SECONDS) >= _SECONDS:
+            last[kind] = now
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+    return progress

@@ -1,0 +1,144 @@
+"""Setting up a run folder: the training period, and what is computed from it once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from oceanx import seam
+from oceanx.ocean import climatology as climatologies
+from oceanx.ocean.statistics import statistics
+from oceanx.vocabulary import files
+from oceanx.vocabulary.channels import CLIMATOLOGY, Channels
+from oceanx.vocabulary.errors import InputError
+
+from .processes import Processes, broadcast_failure
+from .runs import Run
+from .train_config import TrainConfig
+
+Progress = Callable[[str, int, int], None]
+
+
+def training_period(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
+    """The Dataset over the config's training period; `InputError` if it does not reach that far."""
+    _ = seam.select(ds, config.task.prognostic), seam.select(ds, config.task.forcing)
+    if config.train is None:
+        return ds
+    first, last = (pd.Timestamp(date) for date in config.train)
+    have = pd.DatetimeIndex(ds.time.values)
+    if first.normalize() < have[0].normalize() or last.normalize() > have[-1].normalize():
+        raise InputError(
+            f"train: {first.date()} to {last.date()} is not all in the Dataset, which has {have[0]} to {have[-1]}"
+        )
+    return ds.sel(time=slice(*config.train))
+
+
+def prepare(
+    config: TrainConfig,
+    ds: xr.Dataset,
+    to: str | Path,
+    here: Processes,
+    *,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Run:
+    """The run folder, new or (with `resume`) found to be of this config and this data. Rank 0 does it."""
+    run, error = Run(to), None
+    if here.first:
+        try:
+            if run.exists() and resume:
+                _check_same(run, config, ds)
+            else:
+                _create(run, config, ds, overwrite=overwrite, progress=progress)
+        except Exception as caught:
+            error = caught
+    broadcast_failure(here, error)
+    return run
+
+
+def fingerprint(config: TrainConfig) -> str:
+    """A hash of everything in a config that decides the result."""
+    return hashlib.sha256(json.dumps(_deciding(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _create(run: Run, config: TrainConfig, ds: xr.Dataset, *, overwrite: bool, progress: Progress | None) -> None:
+    with files.replacing(run, overwrite=overwrite) as path:
+        building = Run(path)
+        building.mkdir()
+        config.save(building / "config.yaml")
+        building.save_dataset("grid", seam.grid_of(ds, config.task.prognostic))
+        scales = _describe(building, config, ds, progress)
+        building.save_dataset("statistics", scales)
+        first, last = (str(pd.Timestamp(ds.time.values[i]).date()) for i in (0, -1))
+        building.note(
+            oceanx=version("oceanx"),
+            torch=version("torch"),
+            config=fingerprint(config),
+            data=str(ds.attrs.get("oceanx_fingerprint", "unknown")),
+            period=f"{first} to {last}",
+            iteration=0,
+            finished=False,
+        )
+
+
+def _describe(run: Run, config: TrainConfig, ds: xr.Dataset, progress: Progress | None) -> xr.Dataset:
+    """Write the climatology if the task wants it; the statistics of all the network reads."""
+    parts = []
+    fitted = None
+    for i, channels in enumerate((config.task.prognostic, config.task.forcing)):
+        if progress:
+            progress("climatology and statistics", i, 2)
+        if not channels.names:
+            continue
+        mask = seam.grid_of(ds, channels).mask
+        chosen = seam.select(ds, channels).assign_coords(mask=mask)
+        seasonal = climatologies.climatology(chosen, config.harmonics) if config.task.anomalies else None
+        parts.append(statistics(chosen, climatology=seasonal, names=list(channels.names)))
+        if seasonal is not None:
+            parts.append(_of_climatology(seasonal, mask, channels))
+            fitted = (
+                seasonal
+                if fitted is None
+                else xr.merge([fitted, seasonal], compat="override", combine_attrs="override")
+            )
+    if fitted is not None:
+        run.save_dataset("climatology", fitted)
+    if progress:
+        progress("climatology and statistics", 2, 2)
+    # Prognostic and forcing variables may stand at different levels.
+    for i, part in enumerate(parts):
+        parts[i] = part.rename(depth=f"depth_{i}") if "depth" in part.dims else part
+    return xr.merge(parts, compat="override", combine_attrs="override")
+
+
+def _of_climatology(seasonal: xr.Dataset, mask: xr.DataArray, channels: Channels) -> xr.Dataset:
+    """Statistics of the climatology itself, over the days of one year."""
+    days = pd.date_range("2001-01-01", "2001-12-31", freq="5D").values
+    yearly = climatologies.at(seasonal[list(channels.names)], days).assign_coords(mask=mask)
+    yearly = yearly.rename({name: name + CLIMATOLOGY for name in channels.names})
+    return statistics(yearly, names=[name + CLIMATOLOGY for name in channels.names])
+
+
+def _check_same(run: Run, config: TrainConfig, ds: xr.Dataset) -> None:
+    """`InputError` unless the run was started with this config, on this data."""
+    known, wanted = _deciding(run.config), _deciding(config)
+    for key in wanted:
+        if known.get(key) != wanted[key]:
+            raise InputError(
+                f"{run}: was started with {key}={known.get(key)!r}, now {wanted[key]!r}; go on with the same config, "
+                "or train into another folder"
+            )
+    data = str(ds.attrs.get("oceanx_fingerprint", "unknown"))
+    if run.about.get("data") != data:
+        raise InputError(f"{run}: was started on data {run.about.get('data')}, now {data}; go on with the same store")
+
+
+def _deciding(config: TrainConfig) -> dict[str, object]:
+    return {key: value for key, value in config.dump().items() if key not in ("checkpoint_every", "workers")}
