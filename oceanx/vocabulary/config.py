@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -81,28 +81,36 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
 def _explained(cls: type[BaseModel], error: ValidationError, where: str) -> InputError:
     """The first complaint of a pydantic error, said in one line."""
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path, configs = _followed(cls, first["loc"])
     if first["type"] == "extra_forbidden":
-        mended = unknown("key", str(first["loc"][-1]), _known_keys(cls, first["loc"][:-1]))
-        return InputError(f"{where}: {path}: {mended}")
-    found = f", found {first['input']!r}" if first["type"] != "missing" else ""
-    return InputError(f"{where}: {path}: {first['msg']}{found}")
+        known = {key for config in configs for key in config.model_fields}
+        return InputError(f"{where}: {path}: {unknown('key', str(first['loc'][-1]), known)}")
+    message = first["msg"].removeprefix("Value error, ")
+    # What a check of several keys together was given is the whole mapping: too much to print.
+    found = "" if first["type"] == "missing" or isinstance(first["input"], Mapping) else f", found {first['input']!r}"
+    return InputError(": ".join(part for part in (where, path, message + found) if part))
 
 
-def _known_keys(cls: Any, path: tuple[Any, ...]) -> set[str]:
-    """The keys allowed at `path` of a Config: fields of nested Configs and of every member of a union."""
-    candidates = [cls]
-    for part in path:
-        below: list[Any] = []
-        for candidate in candidates:
-            field = getattr(candidate, "model_fields", {}).get(part)
-            # A union's tag stands in the path too: it names no field, so the candidates stay.
-            below += _configs_in(field.annotation) if field else []
-        candidates = below or candidates
-    return {key for candidate in candidates for key in getattr(candidate, "model_fields", {})}
+def _followed(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list[type[BaseModel]]]:
+    """A complaint's place as the dotted name one would write, and the Configs whose keys may stand there."""
+    names, configs = [], [cls]
+    for part in loc:
+        tagged = [config for config in configs if _is_tag(part, config)]
+        if len(configs) > 1 and tagged:
+            configs = tagged  # pydantic puts a union's tag into the place, but nobody writes it
+            continue
+        names.append(str(part))
+        fields = [config.model_fields[part] for config in configs if part in config.model_fields]
+        configs = [found for field in fields for found in _configs_in(field.annotation)] or configs
+    return ".".join(names), configs
 
 
-def _configs_in(annotation: Any) -> list[Any]:
+def _is_tag(part: int | str, config: type[BaseModel]) -> bool:
+    literals = [field.annotation for field in config.model_fields.values() if get_origin(field.annotation) is Literal]
+    return any(part in get_args(annotation) for annotation in literals)
+
+
+def _configs_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for argument in get_args(annotation) for found in _configs_in(argument)]

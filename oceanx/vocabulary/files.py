@@ -45,14 +45,16 @@ def remove(path: Path) -> None:
 
 def publish(built: Path, target: Path) -> None:
     """Give what was built its final name, replacing what stood there only now that the new one is complete."""
-    if target.exists():
+    if not built.exists():
+        raise FileNotFoundError(f"{built}: nothing was written here, so {target} stays as it was")
+    if target.exists() and (target.is_dir() or built.is_dir()):
         old = target.with_name(target.name + ".replaced")
         remove(old)
         os.replace(target, old)
         os.replace(built, target)
         remove(old)
     else:
-        os.replace(built, target)
+        os.replace(built, target)  # over a file, this is atomic
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from oceanx import seam
 from oceanx.tensors.state import Fields, Forcing, State
-from oceanx.vocabulary.channels import CLIMATOLOGY, Task
+from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
 
 from .model import background
@@ -53,7 +53,9 @@ class Windows(Dataset[Window]):
             raise InputError(f"steps: expected at least 1, found {steps}")
         self.task, self.steps, self.climatology = task, steps, climatology
         # Selecting here makes a missing variable or level an error now, not in the first batch.
-        self._ocean, self._forcing = seam.select(ds, task.prognostic), seam.select(ds, task.forcing)
+        self._parts = {
+            channels: seam.select(ds, channels) for channels in (task.prognostic, task.forcing) if channels.names
+        }
         self.mask = seam.wet_mask(seam.grid_of(ds, task.prognostic))
         self.times = ds.time.values
         self._valid = valid_windows(ds, task, steps)
@@ -62,25 +64,40 @@ class Windows(Dataset[Window]):
                 f"time: no {steps + 1} consecutive times {task.step} apart between {_day(self.times[0])} and "
                 f"{_day(self.times[-1])}"
             )
-        self._generators: list[xbatcher.BatchGenerator] | None = None
+        self._generators: dict[Channels, xbatcher.BatchGenerator] = {}
+        self._kept: dict[Channels, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self._valid)
 
     def __getitem__(self, index: int) -> Window:
-        at = int(self._valid[index])
-        times = self.times[at : at + self.steps + 1]
-        where = f"{_day(times[0])} to {_day(times[-1])}"
-        ocean, forcing = (generator[at] for generator in self._opened())
-        told = seam.to_fields(forcing, self.task.forcing)
-        _refuse_nan(told, where)
+        batch = self.__getitems__([index])
+        return {kind: {name: field[0] for name, field in fields.items()} for kind, fields in batch.items()}
+
+    def __getitems__(self, indices: list[int]) -> Window:
+        """Several windows at once, each field `[batch, time, depth, lat, lon]`: what torch asks a dataset for."""
+        firsts = [int(self._valid[index]) for index in indices]
+        return {"state": _stack([self._state(at) for at in firsts]), "forcing": self._forcing(firsts)}
+
+    def _state(self, at: int) -> dict[str, Tensor]:
+        return seam.fill_land(self._read(self.task.prognostic, at), self.mask, self._dates(at))
+
+    def _forcing(self, firsts: list[int]) -> dict[str, Tensor]:
+        """The atmosphere, and the climatology of all windows at once; 0 where undefined, as the network reads land."""
+        told = [self._read(self.task.forcing, at) for at in firsts]
+        for at, fields in zip(firsts, told, strict=True):
+            for name, field in fields.items():
+                if field.isnan().flatten(1).all(1).any():
+                    raise InputError(f"{name}: all NaN within {self._dates(at)}; list the day under missing_times")
+        forcing = _stack(told)
         if self.climatology is not None:
-            told |= background(self.climatology, times, self.task)
-        return {
-            "state": seam.fill_land(seam.to_fields(ocean, self.task.prognostic), self.mask, where),
-            # Forcing may be undefined on land: the network reads zero there.
-            "forcing": {name: torch.nan_to_num(field.float()) for name, field in told.items()},
-        }
+            times = np.concatenate([self.times[at : at + self.steps + 1] for at in firsts])
+            seasonal = background(self.climatology, times, self.task)
+            forcing |= {name: field.unflatten(0, (len(firsts), -1)) for name, field in seasonal.items()}
+        return {name: torch.nan_to_num(field.float()) for name, field in forcing.items()}
+
+    def _dates(self, at: int) -> str:
+        return f"{_day(self.times[at])} to {_day(self.times[at + self.steps])}"
 
     def window_times(self, index: int) -> np.ndarray:
         """The times of one window."""
@@ -89,21 +106,25 @@ class Windows(Dataset[Window]):
 
     def keep_in_memory(self) -> None:
         """Read everything once, now."""
-        self._ocean, self._forcing = self._ocean.load(), self._forcing.load()
-        self._generators = None
+        self._kept = {channels: seam.to_fields(part.load(), channels) for channels, part in self._parts.items()}
 
     @property
     def nbytes(self) -> int:
         """Size of everything that the windows read, in bytes."""
-        return self._ocean.nbytes + self._forcing.nbytes
+        return sum(part.nbytes for part in self._parts.values())
 
-    def _opened(self) -> list[xbatcher.BatchGenerator]:
-        if self._generators is None:
-            self._generators = [_generator(ds, self.steps) for ds in (self._ocean, self._forcing)]
-        return self._generators
+    def _read(self, channels: Channels, at: int) -> dict[str, Tensor]:
+        """One window of these channels: a slice of what is kept, or what xbatcher's selector reads from the store."""
+        if channels in self._kept:
+            return {name: field[at : at + self.steps + 1] for name, field in self._kept[channels].items()}
+        if not channels.names:
+            return {}
+        if channels not in self._generators:
+            self._generators[channels] = _generator(self._parts[channels], self.steps)
+        return seam.to_fields(self._generators[channels][at], channels)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_generators": None}
+        return self.__dict__ | {"_generators": {}}
 
 
 class GlobalBatches(Sampler[list[int]]):
@@ -208,7 +229,7 @@ def batches(
 def loader(windows: Windows, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Window]:
     """The DataLoader of windows in a sampler's order; workers are started clean, never forked with open files."""
     context = {"multiprocessing_context": "forkserver", "persistent_workers": True} if workers else {}
-    return DataLoader(windows, batch_sampler=sampler, num_workers=workers, **context)  # type: ignore[arg-type]
+    return DataLoader(windows, batch_sampler=sampler, num_workers=workers, collate_fn=_as_it_is, **context)  # type: ignore[arg-type]
 
 
 def keep_if_small(windows: Windows) -> bool:
@@ -247,6 +268,14 @@ def unpack(batch: Window) -> tuple[State, list[Forcing], list[State]]:
     return states[0], [Forcing(a, b) for a, b in pairwise(told)], states[1:]
 
 
+def _stack(windows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([window[name] for window in windows]) for name in windows[0]}
+
+
+def _as_it_is(batch: Window) -> Window:
+    return batch
+
+
 def _generator(ds: xr.Dataset, steps: int) -> xbatcher.BatchGenerator:
     """xbatcher's windows of whole maps: what is no input dimension it would stack."""
     return xbatcher.BatchGenerator(
@@ -263,12 +292,6 @@ def _at(fields: dict[str, Tensor], time: int) -> dict[str, Tensor]:
 
 def _times(batch: Window) -> int:
     return next(iter(batch["state"].values())).shape[1]
-
-
-def _refuse_nan(fields: dict[str, Tensor], where: str) -> None:
-    for name, field in fields.items():
-        if CLIMATOLOGY not in name and bool(field.isnan().all()):
-            raise InputError(f"{name}: all NaN at {where}; list the day under missing_times or bake it again")
 
 
 def _day(time: np.datetime64) -> str:

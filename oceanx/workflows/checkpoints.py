@@ -76,7 +76,10 @@ class Checkpoint:
         self._started = time.monotonic() - float(saved["seconds"])
 
     def finish(self) -> None:
-        """Write the last checkpoint and the weights that `load` takes."""
+        """Write the last checkpoint and the weights that `load` takes; `InputError` if they are no numbers."""
+        bad = next((name for name, value in self.model.state_dict().items() if not value.isfinite().all()), None)
+        if bad:
+            raise InputError(f"{self.run}: {bad} is no longer a number after the last iteration; lower learning_rate")
         self.save()
         weights = self.average if self.config.average else self.model.state_dict()
         save_tensors(self.run / "weights.safetensors", weights)

@@ -96,11 +96,12 @@ def train(
                 loss.backward()
                 norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
                 _refuse_divergence(loss, norm, checkpoint.iteration, run, here)
+                # Only now are these weights known to be good.
+                if here.first and checkpoint.iteration and checkpoint.iteration % config.checkpoint_every == 0:
+                    checkpoint.save()
                 optimiser.step()
                 checkpoint.advance()
                 log.row(checkpoint, share, stage.rollout, loss, norm)
-                if here.first and checkpoint.iteration % config.checkpoint_every == 0:
-                    checkpoint.save()
 
         if here.first:
             checkpoint.finish()

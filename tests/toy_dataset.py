@@ -46,9 +46,7 @@ def ocean(days: int = 60, start: str = "2001-12-01", *, seed: int = 0, nlat: int
     }
     dims = {4: ("time", "depth", "latitude", "longitude"), 3: ("time", "latitude", "longitude")}
     ds = xr.Dataset(
-        {
-            name: (dims[field.ndim], field.astype("float32"), VARIABLES[name].attrs) for name, field in fields.items()
-        },
+        {name: (dims[field.ndim], field.astype("float32"), VARIABLES[name].attrs) for name, field in fields.items()},
         coords={
             "time": ("time", time, DIMENSIONS["time"]),
             "depth": ("depth", np.array(DEPTH), DIMENSIONS["depth"]),
@@ -56,6 +54,6 @@ def ocean(days: int = 60, start: str = "2001-12-01", *, seed: int = 0, nlat: int
             "longitude": ("longitude", longitude, DIMENSIONS["longitude"]),
             "mask": (("depth", "latitude", "longitude"), mask, VARIABLES["mask"].attrs),
         },
-        attrs={"title": "A toy ocean", "oceanx_fingerprint": f"mock-{seed}"},
+        attrs={"title": "A toy ocean", "oceanx_fingerprint": f"toy-{seed}"},
     )
     return grid.complete(ds)

@@ -1,0 +1,17 @@
+"""One small file per source layout: `read(path)` gives a Dataset, `parts(path, …)` what the streaming writer needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from ...vocabulary.errors import unknown
+
+READERS = ("cf", "era5", "glorys12", "oisst")
+
+
+def reader(name: str) -> ModuleType:
+    """The reader module of that name; `InputError` with the nearest match if there is none."""
+    if name not in READERS:
+        raise unknown("reader", name, READERS)
+    return import_module(f".{name}", __name__)

@@ -1,0 +1,261 @@
+"""Layout: finding time, depth, latitude and longitude among the variables of a file, and making a Part of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...vocabulary.errors import InputError
+from ...vocabulary.names import DIMENSION_ALIASES, variable
+from .part import Field, Part, Wanted, decode
+
+_REAL_DAYS = {"standard", "gregorian", "proleptic_gregorian"}
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_PACKING = (
+    "_FillValue", "missing_value", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range", "_Unsigned",
+)  # fmt: skip
+_STEP_TYPES = {
+    "instant": "time: point", "accum": "time: sum", "avg": "time: mean", "max": "time: maximum", "min": "time: minimum",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """A variable as a file describes it."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    attrs: Mapping[str, Any]
+    array: Any  # indexable, raw numbers
+
+
+Roles = Mapping[str, str]  # our dimension name → the file's variable
+Opener = Callable[[], AbstractContextManager[Mapping[str, Any]]]
+
+
+def make_part(
+    label: str, columns: Mapping[str, Column], wanted: Mapping[str, Wanted], opener: Opener, roles: Roles | None = None
+) -> Part:
+    """The Part of one file, from its header and coordinates alone.
+
+    Raises
+    ------
+    InputError
+        If an axis is missing, two-dimensional, unordered or undated, or a variable has a dimension we cannot place.
+    """
+    found = dict(roles or {}) | {role: n for role in DIMENSION_ALIASES if (n := _role(columns, role, roles))}
+    for role in ("latitude", "longitude"):
+        _refuse_curvilinear(label, columns, found, role)
+    _refuse_points(label, columns, found)
+    times, time_dims, picks = _times(label, columns, found)
+    axes, order, dims = {}, {}, {}
+    for role in ("depth", "latitude", "longitude"):
+        if role in found:
+            column = columns[found[role]]
+            axes[role], order[role] = _axis(label, role, column)
+            dims[role] = column.dims[0] if column.dims else ""
+    fields = _fields(label, columns, wanted, dims, time_dims)
+    if not any(variable(name).volume for name in fields):
+        for held in (axes, order, dims):
+            held.pop("depth", None)
+    return Part(label, times, axes, order, dims, fields, opener, time_dims, picks)
+
+
+def _role(columns: Mapping[str, Column], role: str, given: Roles | None) -> str | None:
+    """The variable that plays a role: by our name, by anyone's name, by its standard_name."""
+    if given and role in given:
+        return given[role]
+    names = (role, *DIMENSION_ALIASES[role]) if role != "time" else ("valid_time", "time", *DIMENSION_ALIASES["time"])
+    axes = {n: c for n, c in columns.items() if role != "depth" or len(c.dims) <= 1}  # a 2-D depth is a sea floor
+    for name in names:
+        # A single letter (T, x, z) may just as well be a quantity: as an axis it is its own dimension.
+        if name in axes and (len(name) > 1 or name in axes[name].dims):
+            return name
+    for name, column in axes.items():
+        if column.attrs.get("standard_name") == role:
+            return name
+    return None
+
+
+def _refuse_curvilinear(label: str, columns: Mapping[str, Column], found: Mapping[str, str], role: str) -> None:
+    if role not in found:
+        raise InputError(f"{label}: no {role} found among {sorted(columns)}; expected a rectilinear grid")
+    column = columns[found[role]]
+    if len(column.dims) > 1:
+        raise InputError(
+            f"{label}: the grid is curvilinear ({found[role]} has dimensions {', '.join(column.dims)}); "
+            "only rectilinear grids can be baked: regrid it to latitude and longitude first"
+        )
+
+
+def _refuse_points(label: str, columns: Mapping[str, Column], found: Mapping[str, str]) -> None:
+    dims = columns[found["latitude"]].dims
+    if dims and dims == columns[found["longitude"]].dims:
+        raise InputError(f"{label}: latitude and longitude share the dimension {dims[0]}: points, not a grid to bake")
+
+
+def _axis(label: str, role: str, column: Column) -> tuple[np.ndarray, Any]:
+    """Coordinate values in our order, and the index that leads there."""
+    values = np.atleast_1d(np.asarray(column.array[...]))
+    if not np.isfinite(values).all() or values.size == 0:
+        raise InputError(f"{label}: {role} has missing values; expected a complete axis")
+    moved = False
+    if role == "longitude":
+        moved = bool(((values >= 180) | (values < -180)).any())
+        values = np.where(values >= 180, values - 360, values)
+        values = np.where(values < -180, values + 360, values)
+    elif role == "depth" and (column.attrs.get("positive") == "up" or (values <= 0).all()):
+        values = np.abs(values)
+    if role == "latitude" and np.abs(values).max() > 90.001:
+        raise InputError(f"{label}: latitude reaches {values[np.abs(values).argmax()]:g}; expected degrees_north")
+    steps = np.diff(values)
+    index: Any = slice(None)
+    if (steps < 0).all() and values.size > 1:
+        index = slice(None, None, -1)
+    elif not (steps > 0).all():
+        index = np.argsort(values, kind="stable")
+    values = values[index]
+    if (np.diff(values) <= 0).any():
+        raise InputError(f"{label}: {role} {values[np.argmin(np.diff(values))]:g} occurs twice; expected each once")
+    if role == "longitude":
+        _refuse_split(label, values, moved)
+    return values, index
+
+
+def _refuse_split(label: str, values: np.ndarray, moved: bool) -> None:
+    """`InputError` if bringing longitudes into [-180, 180) tore a region in two."""
+    steps = np.diff(values)
+    if moved and steps.size and steps.max() > 2 * np.median(steps):
+        raise InputError(
+            f"{label}: the region lies across the date line, which longitude in [-180, 180) cannot hold in one piece; "
+            "bake its two sides apart"
+        )
+
+
+def _times(
+    label: str, columns: Mapping[str, Column], found: Mapping[str, str]
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    if "time" not in found:
+        raise InputError(f"{label}: no time found among {sorted(columns)}; expected a time coordinate")
+    column = columns[found["time"]]
+    where = f"{label}: {found['time']}"
+    times = _dated(column, where)
+    picks = np.argwhere(np.ones(times.shape, bool)).reshape(times.size, times.ndim)
+    flat = times.ravel()
+    if times.ndim > 1:
+        picks, flat = _flattened(where, flat, picks)
+    back = np.flatnonzero(np.diff(flat) <= np.timedelta64(0))
+    if back.size:
+        raise InputError(f"{where}: {flat[back[0]]} is followed by {flat[back[0] + 1]}; expected ascending times")
+    return flat, column.dims, picks
+
+
+def _dated(column: Column, where: str) -> np.ndarray:
+    """The times of a time coordinate, which a reader may have decoded already."""
+    raw = np.asarray(column.array[...])
+    if raw.dtype.kind == "M":
+        return raw.astype("datetime64[ns]")
+    packing = {k: v for k, v in column.attrs.items() if k in ("_FillValue", "missing_value")}
+    numbers = raw if raw.dtype.kind == "i" else decode(raw, packing, np.float64)
+    return dates(numbers, str(column.attrs.get("units", "")), str(column.attrs.get("calendar", "standard")), where)
+
+
+def _flattened(where: str, flat: np.ndarray, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A (reference time, period) table of valid times as one ascending axis, if each time occurs once."""
+    order = np.argsort(flat, kind="stable")
+    flat, picks = flat[order], picks[order]
+    same = np.flatnonzero(np.diff(flat) == np.timedelta64(0))
+    if same.size:
+        raise InputError(
+            f"{where}: {flat[same[0]]} is forecast from two reference times; "
+            "select one run, or periods that do not overlap, before baking"
+        )
+    return picks, flat
+
+
+def dates(numbers: np.ndarray, unit: str, calendar: str, where: str) -> np.ndarray:
+    """datetime64[ns] of CF times ("hours since 1950-01-01"), to the nanosecond where the numbers are exact."""
+    if calendar.lower() not in _REAL_DAYS:
+        raise InputError(f"{where}: calendar {calendar!r}; expected real days ({', '.join(sorted(_REAL_DAYS))})")
+    since = _since(unit)
+    if since is None:
+        raise InputError(f"{where}: units {unit!r}; expected days, hours, minutes or seconds since a date")
+    seconds, origin = since
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{where}: has missing values; expected a date for every step")
+    whole = np.floor(numbers)
+    part = np.round((numbers - whole) * seconds * 1e6).astype("int64") * 1000  # to the microsecond: floats hold no more
+    return origin + (whole.astype("int64") * (seconds * 10**9) + part).astype("timedelta64[ns]")
+
+
+@lru_cache(maxsize=64)
+def _since(unit: str) -> tuple[int, np.datetime64] | None:
+    """Seconds in the unit, and the date it counts from; None if it is not such a unit."""
+    match = re.fullmatch(r"\s*(days?|hours?|hrs?|h|minutes?|min|seconds?|sec|s)\s+since\s+(.+?)\s*", unit)
+    if not match:
+        return None
+    try:
+        origin = pd.Timestamp(match[2])
+    except ValueError:
+        return None
+    if origin.tz is not None:
+        origin = origin.tz_convert(None)
+    return _SECONDS[match[1][0]], origin.to_datetime64().astype("datetime64[ns]")
+
+
+def _fields(
+    label: str,
+    columns: Mapping[str, Column],
+    wanted: Mapping[str, Wanted],
+    dims: Mapping[str, str],
+    time_dims: tuple[str, ...],
+) -> dict[str, Field]:
+    """Those of the wanted variables that the file has."""
+    fields = {}
+    for ours, want in wanted.items():
+        name = _find(columns, want)
+        if name is None:
+            continue
+        column = columns[name]
+        _refuse_misplaced(label, name, ours, column, dims, time_dims)
+        unit = column.attrs.get("units", want.units)
+        if unit is None:
+            raise InputError(f"{label}: {name} has no units; say them in the recipe: {ours}: {{units: …}}")
+        packing = {key: column.attrs[key] for key in _PACKING if key in column.attrs}
+        methods = column.attrs.get("cell_methods") or _STEP_TYPES.get(str(column.attrs.get("GRIB_stepType")), "")
+        fields[ours] = Field(name, column.dims, packing, str(unit), str(methods))
+    return fields
+
+
+def _refuse_misplaced(
+    label: str, name: str, ours: str, column: Column, dims: Mapping[str, str], time_dims: tuple[str, ...]
+) -> None:
+    """`InputError` for a variable that lacks a dimension it needs, or has one that says nothing to us."""
+    volume, depth = variable(ours).volume, dims.get("depth")
+    needed = {d for d in (dims["latitude"], dims["longitude"], depth if volume else "", *time_dims) if d}
+    if volume and depth is None:
+        raise InputError(f"{label}: {name} has dimensions {', '.join(column.dims)}; expected a depth axis")
+    if not needed <= set(column.dims):
+        lacking = ", ".join(sorted(needed - set(column.dims)))
+        raise InputError(f"{label}: {name} has dimensions {', '.join(column.dims)}; expected {lacking} among them")
+    for dim, size in zip(column.dims, column.shape, strict=True):
+        if dim not in needed and dim != "expver" and size > 1:
+            raise InputError(f"{label}: {name} has {size} values along {dim}; choose one before baking")
+
+
+def _find(columns: Mapping[str, Column], want: Wanted) -> str | None:
+    for name in want.names:
+        if name in columns:
+            return name
+    if want.standard_name:
+        for name, column in columns.items():
+            if column.attrs.get("standard_name") == want.standard_name and len(column.dims) >= 2:
+                return name
+    return None

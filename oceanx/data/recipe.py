@@ -1,0 +1,183 @@
+"""Recipe: how one kind of source becomes a store, in YAML; and `bake`, which follows one."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+from pydantic import Field, field_validator, model_validator
+
+from ..vocabulary.config import Config, override, read_yaml
+from ..vocabulary.errors import unknown
+from ..vocabulary.files import content, refuse_existing
+from ..vocabulary.names import variable
+from . import steps as step_table
+from . import store
+from .axis import span
+from .catalog import open_store
+from .readers import READERS
+from .readers.part import Wanted, everything
+from .sources import Sources, files
+
+Progress = Callable[[str, int, int], None]
+Source = str | os.PathLike[str] | list[Any] | tuple[Any, ...]
+
+
+class Pick(Config):
+    """Where to find one of our variables in a file, and what to assume where the file is silent."""
+
+    names: tuple[str, ...] = ()  # in the file; none: our name and everyone's names for it
+    units: str | None = None  # only for a file that declares none
+    optional: bool = False  # may be absent from all files
+
+
+class Recipe(Config, populate_by_name=True):
+    """What to read (`reader`, `variables`), what to do with it (`steps`), and how the store is laid out.
+
+    An empty `variables` takes everything that oceanx has a word for.
+    """
+
+    title: str
+    reader: str
+    variables: dict[str, Pick] = Field(default_factory=dict)
+    steps: tuple[dict[str, dict[str, Any]], ...] = ()
+    frequency: str | None = None  # of the regular time axis, a pandas offset; None: told from the data
+    regular: bool = True  # False: times as they come
+    max_missing: float = Field(0.5, ge=0, le=1)  # share of a regular axis that the source may lack
+    purpose: Literal["training", "timeseries"] = Field("training", alias="for")
+    institution: str = ""
+    source: str = ""
+    references: str = ""
+    licence: str = ""
+
+    @field_validator("reader")
+    @classmethod
+    def _known_reader(cls, name: str) -> str:
+        if name not in READERS:
+            raise unknown("reader", name, READERS)
+        return name
+
+    @field_validator("variables", mode="before")
+    @classmethod
+    def _list_of_names(cls, value: Any) -> Any:
+        return {name: {} for name in value} if isinstance(value, list | tuple) else value
+
+    @field_validator("variables")
+    @classmethod
+    def _known_variables(cls, value: dict[str, Pick]) -> dict[str, Pick]:
+        return {variable(name).name: pick for name, pick in value.items()}
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _bare_steps(cls, value: Any) -> Any:
+        return [{entry: {}} if isinstance(entry, str) else entry for entry in value] if value else ()
+
+    @model_validator(mode="after")
+    def _known_steps(self) -> Recipe:
+        for entry in self.steps:
+            for name, arguments in entry.items():
+                allowed = set(inspect.signature(step_table.step(name)).parameters) - {"ds"}
+                for key in arguments:
+                    if key not in allowed:
+                        raise unknown(f"argument of {name}", key, allowed)
+        return self
+
+    def wanted(self) -> dict[str, Wanted]:
+        """What to look for in the files."""
+        if not self.variables:
+            return everything()
+        result = {}
+        for name, pick in self.variables.items():
+            row = variable(name)
+            names = pick.names or (name, *row.aliases)
+            result[name] = Wanted(names, pick.units, "" if pick.names else row.standard_name)
+        return result
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values, as the YAML has them."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def hash(self) -> str:
+        """A short hash of everything in the recipe."""
+        return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_recipe(which: str | os.PathLike[str] | Recipe, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The Recipe of a shipped name, a path to YAML or a Recipe, with dotted overrides laid over it."""
+    changes = dict(overrides or {})
+    if isinstance(which, Recipe):
+        values, where = which.dump(), "recipe"
+    else:
+        path = _path(which)
+        values, where = read_yaml(path), str(path)
+    chosen, before = changes.get("variables"), values.get("variables")
+    if isinstance(chosen, list | tuple) and isinstance(before, dict):
+        # Naming variables chooses among those the recipe describes, and then they must be there.
+        changes["variables"] = {name: {**(before.get(name) or {}), "optional": False} for name in chosen}
+    return Recipe.parse(override(values, changes), where)
+
+
+def _path(which: str | os.PathLike[str]) -> Path:
+    path = Path(which)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    shipped = content("recipes") / f"{which}.yaml"
+    if not shipped.is_file():
+        raise unknown("recipe", str(which), (file.stem for file in content("recipes").glob("*.yaml")))
+    return shipped
+
+
+def bake(
+    recipe: str | os.PathLike[str] | Recipe,
+    source: Source,
+    to: str | os.PathLike[str],
+    *,
+    time: slice | str | None = None,
+    overwrite: bool = False,
+    resume: bool = True,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> xr.Dataset:
+    """The lazy Dataset of the CF Zarr store written at `to` from files of one kind.
+
+    Parameters
+    ----------
+    recipe
+        A shipped name ("glorys12"), a path to a YAML or a `Recipe`.
+    source
+        A path, a glob string, or a list of them.
+    to
+        The store; refused if it exists, unless `overwrite`, and then replaced only when the new one is complete.
+    time
+        Dates to take: `slice("1993", "2017")`, "1993-01-01:2017-12-31" or one date.
+    resume
+        Go on with what an interrupted bake of the same recipe and sources left in `<to>.partial`.
+    progress
+        Called with (what, done, total).
+    **overrides
+        Keys of the recipe, dotted: `**{"variables": ["thetao"], "for": "timeseries"}`.
+
+    Raises
+    ------
+    InputError
+        For a file, variable, unit, grid, date or key that is not as it should be: named, with the remedy.
+
+    Examples
+    --------
+    >>> ds = bake("glorys12", "raw/*.nc", "glorys.zarr", time="1993:2017")  # doctest: +SKIP
+    """
+    chosen = load_recipe(recipe, overrides)
+    target = refuse_existing(Path(to), overwrite=overwrite)
+    when = span(time)
+    paths = files(source)
+    with tempfile.TemporaryDirectory(prefix="oceanx-") as scratch:
+        sources = Sources.scan(chosen, paths, Path(scratch), when, progress)
+        store.write(chosen, sources, target, resume=resume, progress=progress)
+    return open_store(target)

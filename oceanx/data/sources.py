@@ -1,0 +1,263 @@
+"""Sources: every file of a bake, scanned, checked against one another, and read by time."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..vocabulary.errors import InputError
+from ..vocabulary.names import variable
+from . import axis as axes
+from . import steps, units
+from .readers import reader
+from .readers.part import Part, attributes, labelled
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+_DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+_ON_ONE_GRID = 1e-4  # degrees, or m
+
+
+def files(source: Any) -> list[Path]:
+    """The files that paths and glob strings name, in order; `InputError` for a pattern that matches nothing."""
+    entries = source if isinstance(source, list | tuple) else [source]
+    found: list[Path] = []
+    for entry in entries:
+        text = os.fspath(entry)
+        if glob.has_magic(text) and not os.path.exists(text):
+            matches = sorted(glob.glob(text, recursive=True))
+            if not matches:
+                raise InputError(f"source {text!r}: no file matches; check the folder and the pattern")
+            found += map(Path, matches)
+        else:
+            found.append(Path(text))
+    if not found:
+        raise InputError("source: no files given")
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One variable through time: at `times[k]` it is row `row[k]` of part `part[k]`."""
+
+    times: np.ndarray
+    part: np.ndarray
+    row: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """All parts of a bake, what each variable is made of, and the time axis that comes out.
+
+    Attributes
+    ----------
+    axis
+        Output times; `missing` are those of a regular axis that no file holds.
+    """
+
+    paths: list[Path]
+    parts: list[Part]
+    series: dict[str, Series]
+    axis: np.ndarray
+    missing: np.ndarray
+    steps: tuple[Mapping[str, Mapping[str, Any]], ...]
+    daily: bool
+
+    @classmethod
+    def scan(
+        cls,
+        recipe: Recipe,
+        paths: list[Path],
+        scratch: Path,
+        when: axes.Span,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Sources:
+        """Look into every file once.
+
+        Raises
+        ------
+        InputError
+            Naming the file that is unreadable, on another grid, in another unit, a repetition, or without a
+            variable.
+        """
+        module, wanted, parts = reader(recipe.reader), recipe.wanted(), []
+        for number, path in enumerate(paths):
+            if progress:
+                progress("scanning", number, len(paths))
+            held = [part for part in module.parts(path, wanted, scratch) if part.fields]
+            if not held:
+                names = ", ".join(wanted) if recipe.variables else "the variables that oceanx knows"
+                raise InputError(f"{path}: holds none of {names}; leave it out, or choose another recipe")
+            parts += held
+        refuse_absent(recipe, parts)
+        refuse_differing(parts)
+        series = {name: _series(name, parts) for name in wanted if any(name in part.fields for part in parts)}
+        return _with_axis(recipe, paths, parts, series, when)
+
+    def label(self, time: np.datetime64, name: str = "") -> str:
+        """The file that holds a variable (or the first variable) at a time, or the first after it."""
+        s = self.series.get(name) or next(iter(self.series.values()))
+        at = min(int(np.searchsorted(s.times, time)), s.times.size - 1)
+        return self.parts[s.part[at]].label
+
+    def read(self, names: Sequence[str], times: np.ndarray, dtype: Any) -> xr.Dataset:
+        """The Dataset of output `times` before any step, in the files' units: whole days' worth where days are made."""
+        at = {name: self._rows(name, times) for name in names}
+        moments = np.unique(np.concatenate([self.series[name].times[rows] for name, rows in at.items()]))
+        values = {
+            n: np.full((moments.size, *self.parts[self.series[n].part[0]].shape(n)), np.nan, dtype) for n in names
+        }
+        for number in sorted({int(p) for name, rows in at.items() for p in self.series[name].part[rows]}):
+            part = self.parts[number]
+            with part.open() as handle:
+                for name, rows in at.items():
+                    mine = rows[self.series[name].part[rows] == number]
+                    if mine.size:
+                        to = np.searchsorted(moments, self.series[name].times[mine])
+                        values[name][to] = part.read(handle, name, self.series[name].row[mine], dtype)
+        return xr.Dataset({name: self._labelled(name, values[name], moments) for name in names})
+
+    def _rows(self, name: str, times: np.ndarray) -> np.ndarray:
+        """Which rows of a series the output times are made of."""
+        held = self.series[name].times
+        if not self.daily:
+            return np.flatnonzero(np.isin(held, times))
+        days = held.astype("datetime64[D]").astype("datetime64[ns]")
+        # A midnight belongs to the day that begins, and (of accumulations) to the day that ends.
+        return np.flatnonzero(np.isin(days, times) | ((held == days) & np.isin(held - _DAY, times)))
+
+    def _labelled(self, name: str, values: np.ndarray, times: np.ndarray) -> xr.DataArray:
+        part = self.parts[self.series[name].part[0]]
+        found = part.fields[name]
+        return labelled(name, values, times, part.axes, attributes(name, units.normal(found.units), found.cell_methods))
+
+    def exact(self, names: Sequence[str]) -> Any:
+        """float32 where the steps only move numbers, float64 where they calculate."""
+        fields = (self.parts[self.series[n].part[0]].fields[n] for n in names)
+        moved = all(units.normal(f.units) == variable(n).units for n, f in zip(names, fields, strict=True))
+        calculating = any(name in steps.ARITHMETIC for entry in self.steps for name in entry)
+        return np.float32 if moved and not calculating else np.float64
+
+
+def refuse_absent(recipe: Recipe, parts: Sequence[Part]) -> None:
+    """`InputError` naming a required variable that is in no file."""
+    for name, pick in recipe.variables.items():
+        if not pick.optional and not any(name in part.fields for part in parts):
+            raise InputError(
+                f"{parts[0].label}: no variable {name} (looked for {', '.join(recipe.wanted()[name].names)}); "
+                "choose variables with variables=[…], or add the files that hold it"
+            )
+
+
+def refuse_differing(parts: Sequence[Part]) -> None:
+    """`InputError` naming the first file whose grid, depth axis or units are not those of the file before it."""
+    first = parts[0]
+    deep = next((part for part in parts if "depth" in part.axes), first)
+    unit: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        for dim in part.axes:
+            model = deep if dim == "depth" else first
+            if part.axes[dim] is not model.axes[dim]:
+                _same(dim, part, model)
+        for name, found in part.fields.items():
+            here = units.normal(found.units)
+            before, where = unit.setdefault(name, (here, part.label))
+            if here != before:
+                raise InputError(f"{part.label}: {name} is in {found.units!r}, but in {before!r} in {where}; "
+                                 "bake files of one unit at a time")  # fmt: skip
+
+
+def _same(dim: str, part: Part, model: Part) -> None:
+    here, there = part.axes[dim], model.axes[dim]
+    if here.shape != there.shape:
+        raise InputError(
+            f"{part.label}: {dim} has {here.size} values, but {there.size} in {model.label}; bake one grid at a time"
+        )
+    allowed = _ON_ONE_GRID * np.maximum(1.0, np.abs(there)) if dim == "depth" else _ON_ONE_GRID
+    apart = np.abs(here.astype(float) - there.astype(float)) > allowed
+    if apart.any():
+        at = int(np.argmax(apart))
+        raise InputError(
+            f"{part.label}: {dim} differs from {model.label}: value {at} is {here[at]:g} against {there[at]:g}; "
+            "bake one grid at a time"
+        )
+
+
+def _series(name: str, parts: Sequence[Part]) -> Series:
+    """One variable through all parts, by time; `InputError` naming both files if a time comes twice."""
+    holding = [number for number, part in enumerate(parts) if name in part.fields]
+    times = np.concatenate([parts[number].times for number in holding])
+    part = np.repeat(holding, [parts[number].times.size for number in holding])
+    row = np.concatenate([np.arange(parts[number].times.size) for number in holding])
+    order = np.argsort(times, kind="stable")
+    times, part, row = times[order], part[order], row[order]
+    again = np.flatnonzero(np.diff(times) == np.timedelta64(0))
+    if again.size:
+        at = again[0]
+        raise InputError(
+            f"{parts[part[at + 1]].label}: {name} of {axes.day(times[at])} is also in {parts[part[at]].label}; "
+            "give each time once"
+        )
+    return Series(times, part, row)
+
+
+def _with_axis(
+    recipe: Recipe, paths: list[Path], parts: list[Part], series: dict[str, Series], when: axes.Span
+) -> Sources:
+    """The Sources with their output axis."""
+    chosen, daily = recipe.steps, any("daily_mean" in entry for entry in recipe.steps)
+    sources = Sources(paths, parts, series, np.array([]), np.array([]), chosen, daily)
+    if daily:
+        chosen, present = _days(recipe, series)
+    else:
+        present = np.unique(np.concatenate([s.times for s in series.values()]))
+    selected = axes.within(present, when)
+    if not selected.size:
+        asked = " to ".join(axes.day(t) if t is not None else "…" for t in when)
+        reach = f"{axes.day(present[0])} to {axes.day(present[-1])}" if present.size else "no whole day"
+        raise InputError(f"time: nothing between {asked}; the files hold {reach}")
+    if not daily:
+        for name, s in series.items():
+            absent = selected[~np.isin(selected, s.times)]
+            if absent.size:
+                _refuse_without(sources, name, absent[0])
+    axis = axes.regular(selected, recipe.frequency, sources.label) if recipe.regular else selected
+    missing = axis[~np.isin(axis, selected)]
+    axes.refuse_gaps(axis, missing, recipe.max_missing)
+    return Sources(paths, parts, series, axis, missing, chosen, daily)
+
+
+def _refuse_without(sources: Sources, name: str, time: np.datetime64) -> None:
+    holder = next(n for n, s in sources.series.items() if time in s.times)
+    s = sources.series[holder]
+    label = sources.parts[s.part[np.searchsorted(s.times, time)]].label
+    raise InputError(
+        f"{label}: no variable {name} for {axes.day(time)}, which other files have; add the file that holds it, "
+        "or choose dates with time=… or variables with variables=[…]"
+    )
+
+
+def _days(recipe: Recipe, series: dict[str, Series]) -> tuple[tuple[dict[str, dict[str, Any]], ...], np.ndarray]:
+    """The steps with `samples` filled in, and the days that are whole for every variable."""
+    arguments = next(entry["daily_mean"] for entry in recipe.steps if "daily_mean" in entry)
+    ending = arguments.get("ending", ())
+    every = np.unique(np.concatenate([s.times for s in series.values()]))
+    samples = arguments.get("samples") or steps.samples_a_day(every)
+    for name, s in series.items():
+        if arguments.get("incomplete") == "error":
+            steps.refuse_incomplete(s.times, name in ending, samples, name)
+    days = [steps.whole_days(s.times, name in ending, samples)[0] for name, s in series.items()]
+    whole = days[0]
+    for other in days[1:]:
+        whole = np.intersect1d(whole, other)
+    # Whole days were chosen here, from all files; a block of them has halves of days at its edges, which is no error.
+    told = {**arguments, "samples": samples, "incomplete": "drop"}
+    return tuple({**e, "daily_mean": told} if "daily_mean" in e else dict(e) for e in recipe.steps), whole

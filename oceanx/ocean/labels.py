@@ -1,0 +1,314 @@
+"""What a forecast Dataset is: dimensions, `valid_time`, CF attributes, the check that holds them, and `.oceanx`.
+
+A forecast variable has the dimensions `ORDER` that apply to it, in that order. `lead_time` is the time since the
+analysis, so `valid_time = init_time + lead_time`; the first stored lead is one step after the analysis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..vocabulary.errors import InputError, unknown
+from ..vocabulary.names import DIMENSIONS, VARIABLES
+from .climatology import anomaly
+
+ORDER = ("member", "init_time", "lead_time", "depth", "latitude", "longitude")
+STATIC = ("mask", "cell_area", "thickness")
+ANALYSIS = "oceanx_analysis"  # global attribute of a forecast whose lead 0 is there on request
+
+T = TypeVar("T", xr.Dataset, xr.DataArray)
+
+
+def forecast_labels(
+    init_time: Any,
+    lead_time: Any,
+    like: xr.Dataset,
+    member: Any = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """A Dataset of coordinates alone, on which a forecast is laid out: times, leads, members and the grid of `like`.
+
+    Parameters
+    ----------
+    init_time, lead_time
+        Dates and durations, anything pandas reads as such.
+    like
+        Where the grid, `mask`, `cell_area` and `thickness` come from.
+    member
+        Numbers of the ensemble members, or None for a forecast without members.
+    attrs
+        Global attributes; our own begin with `oceanx_`.
+    """
+    grid = {c: like[c] for c in ("depth", "latitude", "longitude", *STATIC) if c in like.coords}
+    coords = {
+        "init_time": pd.DatetimeIndex(np.atleast_1d(init_time)).astype("datetime64[ns]"),
+        "lead_time": pd.TimedeltaIndex(np.atleast_1d(lead_time)).astype("timedelta64[ns]"),
+    } | ({} if member is None else {"member": np.atleast_1d(member)})
+    return label(xr.Dataset(coords={**coords, **grid}), attrs)
+
+
+def label(ds: xr.Dataset, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """The Dataset as a labelled forecast: dimensions in order, `valid_time`, CF attributes, safe encodings.
+
+    Attributes that are there already are kept; values are not touched. `lead_time` is encoded as int64 with its own
+    `dtype`, so that any xarray decodes it as a duration without being told.
+
+    Raises
+    ------
+    InputError
+        If `init_time` or `lead_time` is missing or is not of dates and durations.
+    """
+    for name, kind in (("init_time", "M"), ("lead_time", "m")):
+        _complain(_wrong_kind(ds, name, kind))
+    ds = ds.transpose(*(d for d in ORDER if d in ds.dims), ...)
+    valid = ds["init_time"].astype("datetime64[ns]") + ds["lead_time"].astype("timedelta64[ns]")
+    ds = ds.assign_coords(
+        init_time=ds["init_time"].astype("datetime64[ns]"),
+        lead_time=ds["lead_time"].astype("timedelta64[ns]"),
+        valid_time=valid.transpose("init_time", "lead_time").drop_attrs(),
+    )
+    for name in map(str, ds.variables):
+        known = DIMENSIONS.get(name) or (VARIABLES[name].attrs if name in VARIABLES else {})
+        ds[name].attrs = known | ds[name].attrs
+    whole_hours = not (ds["lead_time"].values % np.timedelta64(1, "h")).astype(np.int64).any()
+    ds["lead_time"].encoding = {"dtype": "int64", "units": "hours" if whole_hours else "seconds"}
+    for name in ("init_time", "valid_time"):
+        ds[name].encoding = {"dtype": "int64", "units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
+    if bool((ds["lead_time"].values == np.timedelta64(0)).any()):
+        ds = ds.assign_attrs({ANALYSIS: "lead_time 0 is the analysis"})
+    return ds.assign_attrs({"Conventions": "CF-1.11"} | ds.attrs | dict(attrs or {}))
+
+
+def check(ds: xr.Dataset, *, values: bool = True, where: str = "forecast") -> None:
+    """None if the Dataset keeps the forecast contract.
+
+    Parameters
+    ----------
+    values
+        Also read the data, one start date at a time: nothing on land, nothing missing at sea, no empty forecast.
+    where
+        What to call the Dataset in the message, such as its path.
+
+    Raises
+    ------
+    InputError
+        Naming the first thing that is wrong and how to mend it.
+    """
+    complaints = (
+        lambda: _wrong_kind(ds, "init_time", "M"),
+        lambda: _wrong_kind(ds, "lead_time", "m"),
+        lambda: _wrong_axes(ds),
+        lambda: _wrong_leads(ds),
+        lambda: _wrong_valid_time(ds),
+        lambda: _wrong_variables(ds),
+        lambda: _wrong_values(ds) if values else None,
+    )
+    for complaint in complaints:
+        _complain(complaint(), where)
+
+
+def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:
+    """The forecast in a Zarr store or NetCDF file, lazy and checked (its labels; with `values` its data too).
+
+    Raises
+    ------
+    InputError
+        If there is no such forecast, it cannot be read, or it breaks the contract.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such forecast")
+    try:
+        ds = xr.open_zarr(path, consolidated=False) if path.is_dir() else xr.open_dataset(path, chunks={})
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a forecast: {' '.join(str(error).split())[:200]}") from None
+    check(ds, values=values, where=str(path))
+    return ds
+
+
+class _Accessor(Generic[T]):
+    """Views of a labelled forecast or analysis; each returns a new object and leaves this one as it is."""
+
+    def __init__(self, obj: T) -> None:
+        self._obj: T = obj
+
+    def at_valid(self, time: Any) -> T:
+        """Every forecast valid at one date, by `init_time`, each with its own `lead_time`.
+
+        Examples
+        --------
+        >>> forecast.oceanx.at_valid("2020-03-01")    # doctest: +SKIP
+        """
+        obj, date = self._obj, np.datetime64(pd.Timestamp(time), "ns")
+        _complain(_wrong_kind(obj, "init_time", "M") or _wrong_kind(obj, "lead_time", "m"))
+        found = obj["init_time"].values[:, None] + obj["lead_time"].values[None, :] == date
+        init, lead = np.nonzero(found)
+        if not init.size:
+            last = obj["init_time"].values.max() + obj["lead_time"].values.max()
+            first = obj["init_time"].values.min() + obj["lead_time"].values.min()
+            raise InputError(f"no forecast is valid at {_day(date)}; they cover {_day(first)} to {_day(last)}")
+        return obj.isel(init_time=xr.DataArray(init, dims="init_time"), lead_time=xr.DataArray(lead, dims="init_time"))
+
+    def as_timeseries(self, lead: Any) -> T:
+        """The forecasts of one lead as a series over `time`, the date each is valid for.
+
+        `lead` is a duration (`"3D"`, a timedelta). The series has `init_time` and `lead_time` beside `time`.
+        """
+        obj, wanted = self._obj, np.timedelta64(pd.Timedelta(lead), "ns")
+        _complain(_wrong_kind(obj, "lead_time", "m"))
+        if wanted not in obj["lead_time"].values:
+            leads = pd.TimedeltaIndex(obj["lead_time"].values)
+            raise InputError(
+                f"lead {_lead(wanted)}: not stored; leads run from {_lead(leads.min())} to {_lead(leads.max())}"
+            )
+        series = obj.sel(lead_time=wanted)
+        time = xr.DataArray(series["init_time"].values + wanted, dims="init_time", attrs=DIMENSIONS["time"])
+        series = series.drop_vars("valid_time", errors="ignore").assign_coords(time=time)
+        return series.swap_dims(init_time="time").transpose("member", "time", ..., missing_dims="ignore")
+
+    def anomaly(self, climatology: xr.Dataset) -> T:
+        """The departure from a climatology on each valid date, lazy where the data are; attributes kept."""
+        obj = self._obj
+        if isinstance(obj, xr.Dataset):
+            return anomaly(obj, climatology)
+        if obj.name is None:
+            raise InputError("anomaly: the DataArray has no name; name it as its variable is in the climatology")
+        return anomaly(obj.to_dataset(), climatology)[obj.name]
+
+
+@xr.register_dataset_accessor("oceanx")
+class DatasetAccessor(_Accessor[xr.Dataset]):
+    """`Dataset.oceanx`."""
+
+
+@xr.register_dataarray_accessor("oceanx")
+class DataArrayAccessor(_Accessor[xr.DataArray]):
+    """`DataArray.oceanx`."""
+
+
+def _complain(complaint: str | None, where: str = "forecast") -> None:
+    if complaint:
+        raise InputError(f"{where}: {complaint}")
+
+
+def _wrong_kind(ds: xr.Dataset | xr.DataArray, name: str, kind: str) -> str | None:
+    """A time axis that is not there, not a dimension, or not of dates (M) or durations (m)."""
+    if name not in ds.dims or name not in ds.coords:
+        return f"no dimension {name!r} with labels; found {sorted(map(str, ds.dims))}"
+    axis = ds[name]
+    if axis.dtype.kind != kind:
+        hint = {
+            "M": "decode it with xr.decode_cf",
+            "m": "its writer left out the attribute dtype='timedelta64[ns]'; "
+            f"convert with ds.assign_coords({name}=pd.to_timedelta(ds.{name}, unit='D')) if it counts days",
+        }[kind]
+        expected = {"M": "datetime64", "m": "timedelta64"}[kind]
+        return f"{name}: found {axis.dtype}, expected {expected}; {hint}"
+    if np.isnat(axis.values).any() or not (np.diff(axis.values) > np.timedelta64(0)).all():
+        return f"{name}: expected increasing values, each once; sort with ds.sortby({name!r})"
+    return None
+
+
+def _wrong_axes(ds: xr.Dataset) -> str | None:
+    for name in ("latitude", "longitude", "depth"):
+        if name not in ds.coords:
+            if name != "depth" or "depth" in ds.dims:
+                return f"no coordinate {name!r}; found {sorted(map(str, ds.coords))}"
+            continue
+        values = np.atleast_1d(ds[name].values)
+        if not (np.diff(values) > 0).all():
+            return f"{name}: expected ascending values; sort with ds.sortby({name!r})"
+    longitude = ds["longitude"].values
+    if longitude.min() < -180 or longitude.max() >= 180:
+        return (
+            f"longitude: found {longitude.min():g} to {longitude.max():g}, expected [-180, 180); "
+            "shift with ds.assign_coords(longitude=(ds.longitude + 180) % 360 - 180).sortby('longitude')"
+        )
+    if "depth" in ds.coords and np.min(ds["depth"].values) < 0:
+        return f"depth: found {np.min(ds['depth'].values):g}, expected metres below the surface, positive down"
+    return None
+
+
+def _wrong_leads(ds: xr.Dataset) -> str | None:
+    first, zero = ds["lead_time"].values.min(), np.timedelta64(0, "ns")
+    if first < zero or (first == zero and ANALYSIS not in ds.attrs):
+        return (
+            f"lead_time: found {_lead(first)}; leads begin one step after the analysis "
+            f"(lead 0 on request only, with the global attribute {ANALYSIS})"
+        )
+    return None
+
+
+def _wrong_valid_time(ds: xr.Dataset) -> str | None:
+    if "valid_time" not in ds.coords:
+        return "no coordinate 'valid_time'; add it with oceanx.ocean.labels.label(ds)"
+    valid = ds["valid_time"]
+    if valid.dims != ("init_time", "lead_time"):
+        return f"valid_time: found dimensions {valid.dims}, expected ('init_time', 'lead_time')"
+    wrong = (valid.values != ds["init_time"].values[:, None] + ds["lead_time"].values[None, :]).ravel()
+    if wrong.any():
+        i, j = np.unravel_index(int(np.argmax(wrong)), valid.shape)
+        init, lead = ds["init_time"].values[i], ds["lead_time"].values[j]
+        return (
+            f"valid_time: found {_day(valid.values[i, j])} for init_time {_day(init)} and lead_time "
+            f"{_lead(lead)}, expected {_day(init + lead)}"
+        )
+    return None
+
+
+def _wrong_variables(ds: xr.Dataset) -> str | None:
+    for name, v in ds.data_vars.items():
+        if name not in VARIABLES:
+            return str(unknown("variable", str(name), VARIABLES))
+        expected = tuple(d for d in ORDER if d in v.dims)
+        lacking = [d for d in ("init_time", "lead_time", "latitude", "longitude") if d not in v.dims]
+        if lacking or v.dims != expected:
+            expected = tuple(d for d in ORDER if d in (*v.dims, *lacking))
+            return f"{name}: found dimensions {v.dims}, expected {expected}"
+        for key, value in VARIABLES[str(name)].attrs.items():
+            if key != "long_name" and v.attrs.get(key) != value:
+                return f"{name}: found {key}={v.attrs.get(key)!r}, expected {value!r}"
+    return None
+
+
+def _wrong_values(ds: xr.Dataset) -> str | None:
+    """Values on land, gaps at sea, or nothing at all: reads one variable and one start date at a time."""
+    for name, v in ds.data_vars.items():
+        wet = wet_cells(ds, v)
+        for i, init in enumerate(v["init_time"].values):
+            finite = np.isfinite(v.isel(init_time=i).values)
+            if not finite.any():
+                return f"{name}: no value at all for init_time {_day(init)}"
+            if wet is None:
+                continue
+            for wrong, what in ((finite & ~wet, "a value on land"), (~finite & wet, "no value at sea")):
+                if wrong.any():
+                    return f"{name}: {what} in {wrong.sum()} cells for init_time {_day(init)}; compare with ds.mask"
+    return None
+
+
+def wet_cells(ds: xr.Dataset, v: xr.DataArray) -> np.ndarray | None:
+    """Which cells of a variable are wet, by the `mask` coordinate (its top level for a surface variable), or None."""
+    if "mask" not in ds.coords:
+        return None
+    mask = ds["mask"].astype(bool)
+    if "depth" in mask.dims and "depth" not in v.dims:
+        mask = mask.isel(depth=0)
+    return mask.transpose(*(d for d in ("depth", "latitude", "longitude") if d in mask.dims)).values
+
+
+def _lead(lead: Any) -> str:
+    seconds = pd.Timedelta(lead).total_seconds()
+    unit, size = ("D", 86400) if seconds % 86400 == 0 else ("h", 3600)
+    return f"{seconds / size:g}{unit}"
+
+
+def _day(date: Any) -> str:
+    stamp = pd.Timestamp(date)
+    return stamp.strftime("%Y-%m-%d" if stamp == stamp.normalize() else "%Y-%m-%dT%H:%M")
