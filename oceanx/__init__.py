@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
     from .data.catalog import catalog, open
     from .data.recipe import bake
-    from .workflows.evaluation import score
     from .workflows.batching import batches
+    from .workflows.evaluation import score
     from .workflows.forecasting import forecast
     from .workflows.references import climatology, damped_persistence, persistence
     from .workflows.runs import load

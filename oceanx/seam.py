@@ -44,6 +44,8 @@ def levels(ds: xr.Dataset, depth: tuple[float, ...]) -> list[int]:
         if abs(have[at] - wanted) > 0.1 + DEPTH_TOLERANCE * wanted:
             listed = ", ".join(f"{value:g}" for value in have)
             raise InputError(f"depth: no level near {wanted:g} m; the Dataset has {listed} m")
+    if len(set(found)) < len(found):
+        raise InputError(f"depth: {list(depth)} m name one level twice; the nearest are {have[found].tolist()} m")
     return found
 
 
@@ -60,7 +62,8 @@ def to_fields(ds: xr.Dataset, channels: Channels) -> dict[str, Float[Tensor, "ti
             raise InputError(f"{name}: expected one dimension beside the grid's (time), found {lead}; select first")
         depth = ["depth"] if name in channels.volume else []
         values = chosen[name].transpose(*lead, *depth, "latitude", "longitude").values
-        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        # torch takes neither read-only memory (of a broadcast) nor the foreign byte order of some NetCDF files.
+        tensor = torch.from_numpy(np.require(values, values.dtype.newbyteorder("="), ["C", "W"]))
         fields[name] = tensor if depth else tensor[:, None]
     return fields
 
@@ -81,8 +84,8 @@ def to_dataset(
     Parameters
     ----------
     like
-        A Dataset with the same variables, levels and grid; its coordinate along `dim`, if it has one of the right
-        length, is taken too.
+        A Dataset with the same variables, levels and grid; its coordinates along `dim`, if they have the right
+        length, are taken too.
     dim
         Name of the leading dimension.
     """
@@ -94,7 +97,10 @@ def to_dataset(
         depth = ["depth"] if name in channels.volume else []
         dims = (dim, *depth, "latitude", "longitude")
         variables[name] = (dims, values if depth else values[:, 0], template[name].attrs)
-    return xr.Dataset(variables, coords=template.coords, attrs=like.attrs)
+    result = xr.Dataset(variables, attrs=like.attrs)
+    coords = template.coords.to_dataset()
+    misfits = [name for name, size in coords.sizes.items() if result.sizes.get(name) != size]
+    return result.assign_coords(coords.drop_dims(misfits).coords)
 
 
 def fill_land(
@@ -142,7 +148,7 @@ def wet_mask(labelled: xr.Dataset) -> Float[Tensor, "depth lat lon"]:
 
 def geometry(labelled: xr.Dataset) -> Geometry:
     """The Geometry of `grid_of`: metrics of its cells and faces as tensors; one layer 1 m thick if it has no depth."""
-    volume = "depth" in labelled.coords
+    volume = "depth" in labelled.dims
     return Geometry(
         torch.from_numpy(_edges(labelled.latitude.values, limit=90.0)),
         torch.from_numpy(_edges(labelled.longitude.values)),

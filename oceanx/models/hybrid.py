@@ -1,9 +1,9 @@
-"""Hybrid: x' = x + ∫ (P(x) + N(x, f)) dt, tracer transport and a network closure in one integrator.
+"""Hybrid: x' = x + Δc + ∫ (P(x) − P(c) + N(x, f)) dt, tracer transport and a network closure in one integrator.
 
-P moves each tracer with the state's own currents, conservatively. With climatology, P is the transport of the state
-minus the transport of the climatology by the climatological currents, plus the climatology's own change: what the
-mean flow does to the mean state is in the climatology already. Untrained, the closure says nothing and the hybrid is
-its physics.
+P moves each tracer with the state's own currents, conservatively. With climatology, the transport of the climatology
+c by the climatological currents is taken out and the climatology's change Δc over the step put in its place: what the
+mean flow does to the mean state is in the climatology already, and a state that is c stays c. Untrained, the closure
+N says nothing and the hybrid is its physics.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from oceanx.nn.unet import UNetConfig
@@ -20,6 +21,7 @@ from oceanx.tensors.integrate import heun, repeat
 from oceanx.tensors.state import Forcing, State, Tendency
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import Config
+from oceanx.vocabulary.errors import InputError
 
 from .background import climatology, seasonal
 from .named_network import NamedNetwork, Statistics
@@ -40,7 +42,7 @@ class HybridConfig(Config):
     moved: tuple[str, ...] = ("thetao",)
     guided: tuple[str, ...] = ("zos",)
     scheme: Literal["upwind", "limited"] = "limited"
-    substeps: int = 4
+    substeps: PositiveInt = 4
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> Hybrid:
         """The model, untrained."""
@@ -48,14 +50,14 @@ class HybridConfig(Config):
             task.prognostic.surface
         )
         if needed:
-            raise ValueError(
+            raise InputError(
                 f"a hybrid moves its tracers with its own currents: the task's prognostic lacks {sorted(needed)}"
             )
         return Hybrid(self, task, geometry, statistics)
 
 
 class Hybrid(nn.Module):
-    """x' = x + ∫ (P(x) + N(x, f)) dt."""
+    """x' = x + Δc + ∫ (P(x) − P(c) + N(x, f)) dt."""
 
     def __init__(self, config: HybridConfig, task: Task, geometry: Geometry, statistics: Statistics):
         super().__init__()
@@ -63,28 +65,25 @@ class Hybrid(nn.Module):
         self.network = NamedNetwork(config.net, task, geometry, statistics, hints=config.moved + config.guided)
 
     def forward(self, state: State, forcing: Forcing) -> State:
-        background = self._background(state, forcing)
-        closure = self._closure(state, forcing, background)
+        steady = self._closure(state, forcing) - self._mean_transport(forcing)
 
         def dynamics(x: State) -> Tendency:
-            return self.physics(x) + (background + closure)
+            return self.physics(x) + steady
 
-        return repeat(heun, dynamics, state, self.task.seconds, self.config.substeps)
+        moved = repeat(heun, dynamics, state, self.task.seconds, self.config.substeps)
+        return moved + seasonal(state, forcing)
 
     def physics(self, state: Mapping[str, Tensor]) -> Tendency:
         """P(x): −∇·(uT) of every moved tracer, in its unit per second."""
         flow, cells = self._flow(state), self.geometry.layers
         return Tendency({name: transport(state[name], flow, cells, self.config.scheme) for name in self.config.moved})
 
-    def _background(self, state: State, forcing: Forcing) -> Tendency:
-        """The climatology's change less its own transport: constant over the step; nothing without climatology."""
-        mean = climatology(forcing.now, state)
-        if not mean:
-            return Tendency({})
-        change = Tendency({name: field / self.task.seconds for name, field in seasonal(state, forcing).items()})
-        return change - self.physics(mean)
+    def _mean_transport(self, forcing: Forcing) -> Tendency:
+        """P(c) at the start of the step; nothing without climatology."""
+        mean = climatology(forcing.now, self.task.prognostic.names)
+        return self.physics(mean) if mean else Tendency({})
 
-    def _closure(self, state: State, forcing: Forcing, background: Tendency) -> Tendency:
+    def _closure(self, state: State, forcing: Forcing) -> Tendency:
         """N(x, f) as a tendency: the network sees what transport is about to do."""
         hints = self._anomalous(self.physics, state, forcing) + self._anomalous(self._drift, state, forcing)
         change = self.network(state, forcing, hints.over(self.task.seconds))

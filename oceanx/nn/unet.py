@@ -7,10 +7,11 @@ Ronneberger, Fischer & Brox (2015), MICCAI, doi:10.1007/978-3-319-24574-4_28.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, gelu, interpolate, pad
 
@@ -21,8 +22,15 @@ class UNetConfig(Config):
     """Widths from the finest to the coarsest scale; each scale halves the grid."""
 
     kind: Literal["unet"] = "unet"
-    widths: tuple[int, ...] = (24, 48, 64, 96)
-    groups: int = 4
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (24, 48, 64, 96)
+    groups: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _check(self) -> UNetConfig:
+        uneven = [width for width in self.widths if width % self.groups]
+        if uneven:
+            raise ValueError(f"`groups` = {self.groups} does not divide the `widths` {uneven}")
+        return self
 
     def build(self, channels_in: int, channels_out: int, *, periodic: bool = False) -> UNet:
         """The network, its last layer zero."""
@@ -36,6 +44,7 @@ class UNet(nn.Module):
         self, channels_in: int, channels_out: int, widths: tuple[int, ...], *, groups: int = 4, periodic: bool = False
     ):
         super().__init__()
+        self.periodic = periodic
         self.down = nn.ModuleList(
             Block(a, b, groups, periodic) for a, b in zip((channels_in, *widths[:-1]), widths, strict=True)
         )
@@ -55,9 +64,15 @@ class UNet(nn.Module):
         skips.pop()
         for block in self.up:
             skip = skips.pop()
-            x = interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, skip], dim=1))
+            x = block(torch.cat([self._finer(x, skip.shape[-2:]), skip], dim=1))
         return self.head(x).contiguous()
+
+    def _finer(self, x: Tensor, size: torch.Size) -> Tensor:
+        """The map on a grid twice as fine, less the row or column that pooling added to an odd one."""
+        x = wrap(x) if self.periodic else x
+        x = interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        x = x[..., 2:-2] if self.periodic else x
+        return x[..., : size[0], : size[1]]
 
 
 class Block(nn.Module):
@@ -82,4 +97,9 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=(1, 0) if periodic else 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(pad(x, (1, 1, 0, 0), mode="circular") if self.periodic else x)
+        return self.conv(wrap(x) if self.periodic else x)
+
+
+def wrap(x: Tensor) -> Tensor:
+    """The map with its last column repeated before the first and its first after the last."""
+    return pad(x, (1, 1, 0, 0), mode="circular")

@@ -7,7 +7,7 @@ A change per second is not a change: `Tendency.over(seconds)` is an `Increment`,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, Self
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor
 from oceanx.vocabulary.channels import Channels
 
 Field = Float[Tensor, "batch depth lat lon"]
+Kind = TypeVar("Kind", bound="Fields")  # typing.Self, in words that beartype understands
 
 
 class Fields(Mapping[str, Tensor]):
@@ -37,15 +38,15 @@ class Fields(Mapping[str, Tensor]):
         sizes = ", ".join(f"{name} {'×'.join(map(str, field.shape))}" for name, field in self.items())
         return f"{type(self).__name__}({sizes})"
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map(self: Kind, function: Callable[[Tensor], Tensor]) -> Kind:
         """The same kind of mapping with `function` applied to every field."""
         return type(self)({name: function(field) for name, field in self.items()})
 
-    def only(self, names: Mapping[str, object] | tuple[str, ...]) -> Self:
+    def only(self: Kind, names: Mapping[str, object] | tuple[str, ...]) -> Kind:
         """The fields of these names, in their order."""
         return type(self)({name: self[name] for name in names})
 
-    def _union(self, other: Fields) -> Self:
+    def _union(self: Kind, other: Fields) -> Kind:
         """Fields of both; where both have one, their sum (a missing field is zero)."""
         merged = dict(self.items())
         for name, field in other.items():
@@ -98,6 +99,9 @@ class State(Fields):
     def __sub__(self, other: State) -> Increment:
         if not isinstance(other, State):
             return NotImplemented
+        strangers = [name for name in (*self, *other) if name not in self or name not in other]
+        if strangers:
+            raise ValueError(f"cannot subtract states: only one of them holds {strangers}")
         return Increment({name: field - other[name] for name, field in self.items()})
 
 
