@@ -165,11 +165,13 @@ def _glorys_axes(file: netCDF4.Dataset, day: int, axes: Mapping[str, np.ndarray]
 def write_era5(folder: Path, first: int, air: Fields, lat: np.ndarray, lon: np.ndarray) -> tuple[Path, Path]:
     """Write a month of six-hourly fields, (time, ny, nx), from day `first` on; returns both files' paths.
 
-    Accumulations are those of the hour that ends at the stamp.
+    Instants are stamped 00, 06, 12 and 18 h. An accumulation is that of the hour ending at its stamp, so a day's four
+    are stamped 06, 12, 18 and 24 h: the last closes the day.
     """
     east = np.argsort(lon % 360)
     times = np.datetime64("1950-01-01", "s") + np.arange(air["u10"].shape[0]) * 6 * HOUR + np.timedelta64(first, "D")
     seconds = (times - np.datetime64("1970-01-01", "s")).astype(np.int64)
+    stamps = {"instant": seconds, "accum": seconds + 6 * HOUR}
     instant, accumulated = (folder / name for name in era5_names(str(date_of(first))[:7]))
     for target, kind, names in (
         (instant, "instant", [n for n in NAMES if n not in ACCUMULATED]),
@@ -181,7 +183,7 @@ def write_era5(folder: Path, first: int, air: Fields, lat: np.ndarray, lon: np.n
                 "GRIB_subCentre": np.int64(0), "Conventions": "CF-1.7", "institution": "oceanx",
                 "comment": "synthetic: the weather of the built-in ocean of oceanx, in the layout of ERA5",
             })  # fmt: skip
-            _era5_axes(file, seconds, lat[::-1], lon[east] % 360)
+            _era5_axes(file, stamps[kind], lat[::-1], lon[east] % 360)
             for name in names:
                 values = air[name][:, ::-1][:, :, east]
                 _era5_variable(file, name, kind, values * np.float32(HOUR) if kind == "accum" else values)
