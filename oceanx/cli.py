@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.errors import InputError, unknown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,6 +33,8 @@ check = typer.Typer(
 app.add_typer(check, name="check")
 
 REFERENCES = ("persistence", "damped_persistence", "climatology")
+FIGURES = (".png", ".pdf", ".svg")
+DRAWN = ("map", "skill", "section", "hovmoller", "profile")  # figures made of one file; others take several fields
 
 Data = Annotated[list[str], typer.Option("--data", help="Store or catalog name; give it again to merge several.")]
 To = Annotated[Path, typer.Option("--to", help="What to write.")]
@@ -51,8 +53,10 @@ def main() -> None:
         app(arguments, standalone_mode=True)
     except InputError as error:
         _leave(2, f"error: {error}", debug)
-    except KeyboardInterrupt:
-        _leave(130, "interrupted; run the same command again (with --resume where it has one) to go on", debug)
+    except SystemExit as left:
+        if left.code == 130:  # typer's word for Ctrl-C
+            _leave(130, "interrupted; run the same command again (with --resume where it has one) to go on", debug)
+        raise
     except BrokenPipeError:
         os._exit(0)
     except Exception as error:
@@ -66,9 +70,11 @@ def demo(
 ) -> None:
     """Make an ocean, train on three years of it, forecast a fourth, score it, and write a report."""
     from oceanx.workflows.demo import demo as run
+    from oceanx.workflows.demo import summary
 
     with _progress() as progress:
-        run(directory, train_minutes=train_minutes, progress=progress)
+        made = run(directory, train_minutes=train_minutes, progress=progress)
+    print(summary(made))
 
 
 @app.command()
@@ -79,18 +85,17 @@ def catalog(name: Annotated[str | None, typer.Argument(help="Show one entry.")] 
     table = ox.catalog()
     if name is not None:
         if name not in table.index:
-            from oceanx.vocabulary.errors import unknown
-
             raise unknown("catalog entry", name, table.index)
-        print(table.loc[name].to_string())
+        print("\n".join(f"{key}: {value}" for key, value in table.loc[name].items()))
     else:
-        print(table.to_string() if len(table) else "the catalog is empty")
+        listed = table[["description", "baked"]]
+        print(listed.to_string(justify="left") if len(table) else "the catalog is empty")
 
 
 @app.command()
 def bake(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe, or the path of a YAML.")],
-    source: Annotated[list[str], typer.Option("--source", help="File, folder or quoted glob; may be given again.")],
+    source: Annotated[list[str], typer.Option("--source", help="File or quoted glob; may be given again.")],
     to: To,
     time: Annotated[str | None, typer.Option(help="Only these dates, A:B.")] = None,
     overwrite: Overwrite = False,
@@ -98,7 +103,6 @@ def bake(
 ) -> None:
     """Turn NetCDF or GRIB files into a chunked CF Zarr store. An interrupted bake goes on where it stopped."""
     import oceanx as ox
-    from oceanx.vocabulary.config import parse_overrides
 
     with _progress() as progress:
         sources = source[0] if len(source) == 1 else source
@@ -106,10 +110,10 @@ def bake(
             recipe,
             sources,
             to,
-            time=_span(time),
+            time=_span(time) if time else None,
             overwrite=overwrite,
             progress=progress,
-            **parse_overrides(overrides or []),
+            **_changes(overrides, options=("source", "to", "time", "overwrite")),
         )
     print(f"{to}: {_sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
 
@@ -125,12 +129,12 @@ def train(
 ) -> None:
     """Train a model: torchrun -m oceanx train … does it with many processes."""
     import oceanx as ox
-    from oceanx.vocabulary.config import parse_overrides
     from oceanx.workflows.train_config import load_config
 
-    config = load_config(preset, parse_overrides(overrides or []))
+    with _said_once():
+        config, ds = load_config(preset, _changes(overrides)), ox.open(*data)
     with _progress() as progress:
-        run = ox.train(config, ox.open(*data), to, resume=resume, overwrite=overwrite, progress=progress)
+        run = ox.train(config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
     if not int(os.environ.get("RANK", "0")):
         print(repr(run))
 
@@ -156,8 +160,16 @@ def forecast(
     step = _model(model, ds, train, lead)
     with _progress() as progress:
         fc = ox.forecast(
-            step, ds, _dates(init), lead, forcing=forcing, to=to, resume=resume, overwrite=overwrite, progress=progress
-        )  # fmt: skip
+            step,
+            ds,
+            _dates(init),
+            lead,
+            forcing=forcing,  # type: ignore[arg-type]  # forecast says what it may be
+            to=to,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
     print(f"{to}: {_sizes(fc)}; {', '.join(map(str, fc.data_vars))}")
 
 
@@ -181,8 +193,11 @@ def score(
     named: dict[str, Any] = {}
     for path in forecasts:
         fc = open_forecast(path)
-        name = str(fc.attrs.get("oceanx_model", path.stem))
-        named[name if name not in named else path.stem] = fc
+        names = (str(fc.attrs.get("oceanx_model", path.stem)), path.stem, str(path))
+        name = next((name for name in names if name not in named), None)
+        if name is None:
+            raise InputError(f"{path}: give each forecast once")
+        named[name] = fc
     base = _years(ox.open(climatology), train) if climatology else None
     with _progress() as progress:
         result = ox.score(
@@ -201,7 +216,7 @@ def score(
 
 @app.command()
 def plot(
-    kind: Annotated[str, typer.Argument(help="map, skill, …")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(DRAWN)}.")],
     file: Annotated[Path, typer.Argument(help="A store, forecast or score file.")],
     to: To,
     var: Annotated[str | None, typer.Option("--var", help="Variable.")] = None,
@@ -213,14 +228,15 @@ def plot(
     """Draw a figure into a PNG, PDF or SVG."""
     from oceanx.plot import KINDS
     from oceanx.vocabulary import files
-    from oceanx.vocabulary.errors import unknown
 
-    if kind not in KINDS:
-        raise unknown("kind of plot", kind, KINDS)
+    if kind not in DRAWN:
+        raise unknown("kind of plot", kind, DRAWN)
     files.refuse_existing(to, overwrite=overwrite)
+    if to.suffix not in FIGURES:
+        raise InputError(f"{to}: expected a name that ends in {', '.join(FIGURES)}")
     figure = KINDS[kind](*_plotted(kind, file, var, select or []))
     with files.replacing(to, overwrite=overwrite) as path:
-        figure.savefig(path, format=to.suffix.lstrip(".") or "png")
+        figure.savefig(path, format=to.suffix.lstrip("."))
     print(to)
 
 
@@ -229,7 +245,7 @@ def check_forecast(store: Path) -> None:
     """Hold a forecast store against the contract: dimensions, times, units, masks."""
     from oceanx.ocean.labels import open_forecast
 
-    print(f"{store}: a labelled forecast, {_sizes(open_forecast(store))}")
+    print(f"{store}: a labelled forecast, {_sizes(open_forecast(store, values=True))}")
 
 
 @check.command("dataset")
@@ -247,10 +263,9 @@ def check_config(preset: str, overrides: Overrides = None) -> None:
     """Resolve a preset or a YAML, and print it with every default written out."""
     import yaml
 
-    from oceanx.vocabulary.config import parse_overrides
     from oceanx.workflows.train_config import load_config
 
-    print(yaml.safe_dump(load_config(preset, parse_overrides(overrides or [])).dump(), sort_keys=False), end="")
+    print(yaml.safe_dump(load_config(preset, _changes(overrides)).dump(), sort_keys=False), end="")
 
 
 @app.command()
@@ -269,10 +284,23 @@ def doctor() -> None:
     print(f"GPU: {torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'}")
 
 
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """What all processes of torchrun find wrong alike, the first of each machine says."""
+    try:
+        yield
+    except InputError:
+        if int(os.environ.get("LOCAL_RANK", "0")):
+            sys.exit(2)
+        raise
+
+
 def _model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
     import oceanx as ox
 
     if name not in REFERENCES:
+        if not Path(name).exists():
+            raise unknown("run folder or reference", name, REFERENCES)
         return ox.load(name)
     if name == "persistence":
         return ox.persistence()
@@ -285,16 +313,32 @@ def _model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
 def _years(ds: xr.Dataset, span: str | None) -> xr.Dataset:
     if span is None:
         return ds
-    years = ds.sel(time=_span(span))
-    if not years.sizes["time"]:
-        raise InputError(f"--train {span}: no such days in the Dataset, {ds.time.values[0]} to {ds.time.values[-1]}")
-    return years
+    from oceanx.workflows.run_setup import period
+
+    asked = _span(span)
+    return period(ds, asked.start, asked.stop, what=f"--train {span}")
 
 
-def _span(text: str | None) -> slice | None:
+def _changes(words: list[str] | None, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    """key=value words as a mapping; `options` are keys that have an option of their own."""
+    import yaml
+
+    from oceanx.vocabulary.config import parse_overrides
+
+    changes: dict[str, Any] = {}
+    for word in words or []:
+        try:
+            changes |= parse_overrides([word])
+        except yaml.YAMLError as error:
+            raise InputError(f"{word}: the value is not YAML ({error}); such as rollout=[1,2]") from None
+        key = word.partition("=")[0]
+        if key in options:
+            raise InputError(f"{word}: write it as an option, --{key}")
+    return changes
+
+
+def _span(text: str) -> slice:
     """`A:B` as a slice of dates."""
-    if text is None:
-        return None
     first, colon, last = text.partition(":")
     if not colon:
         raise InputError(f"{text!r}: expected two dates, first:last")
@@ -306,7 +350,7 @@ def _dates(text: str) -> str | slice:
     parts = text.split(":")
     if len(parts) > 3:
         raise InputError(f"--init {text!r}: expected a date, or first:last:step")
-    return text if len(parts) == 1 else slice(*parts)
+    return text if len(parts) == 1 else slice(*(part or None for part in parts))
 
 
 def _sizes(ds: xr.Dataset) -> str:
@@ -318,11 +362,13 @@ def _plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[
     import xarray as xr
 
     import oceanx as ox
-    from oceanx.vocabulary.errors import unknown
 
     if not file.exists():
         raise InputError(f"{file}: no such file")
-    ds = xr.open_dataset(file) if file.is_file() else ox.open(str(file))
+    try:
+        ds = xr.open_dataset(file) if file.is_file() else ox.open(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read ({error}); give a store, a forecast or scores") from None
     if kind == "skill":
         return [ds, var]
     if var is None:
@@ -335,14 +381,20 @@ def _plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[
         if dim not in field.dims:
             raise unknown("dimension", dim, map(str, field.dims))
         number = label.replace(".", "", 1).lstrip("-").isdigit()
-        field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
+        try:
+            field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
+        except (KeyError, ValueError, TypeError):
+            ends = " to ".join(str(field[dim].values[at]) for at in (0, -1))
+            raise InputError(f"--select {word}: no such label; {dim} has {ends}") from None
     return [field.squeeze(drop=False)]
 
 
 def _print_scores(scores: xr.Dataset) -> None:
-    """The scores at the surface, one table a variable and metric."""
+    """The scores at the surface, one table a variable and metric; a row a lead, so that names have room."""
     import numpy as np
+    from rich.box import SIMPLE
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -351,9 +403,11 @@ def _print_scores(scores: xr.Dataset) -> None:
             continue
         at = score.isel(depth=0) if "depth" in score.dims else score
         days = at.lead_time.values / np.timedelta64(1, "D")
-        table = Table("lead (days)", *(f"{day:g}" for day in days), title=f"{name} [{at.attrs.get('units', '1')}]")
-        for model in at.model.values:
-            table.add_row(str(model), *(f"{value:.3g}" for value in at.sel(model=model).values))
+        models = [str(model) for model in at.model.values]
+        title = escape(f"{name} [{at.attrs.get('units', '1')}]")
+        table = Table("days", *models, title=title, title_justify="left", box=SIMPLE)
+        for day, row in zip(days, at.transpose("lead_time", "model").values, strict=True):
+            table.add_row(f"{day:g}", *(f"{value:#.3g}".rstrip(".") for value in row))
         console.print(table)
 
 

@@ -109,7 +109,9 @@ def on_dates(sst: xr.DataArray, threshold: xr.Dataset, kind: str) -> xr.DataArra
         raise InputError(f"no date: expected `valid_time` or `time`; found {sorted(map(str, sst.coords))}")
     if any(d in threshold.dims for d in HORIZONTAL):
         same_grid(sst, threshold["threshold"])
-        own = {d: sst[d] for d in HORIZONTAL}  # grids may differ by rounding, and labels are compared exactly
+        own = {
+            d: sst[d].reset_coords(drop=True) for d in HORIZONTAL
+        }  # grids may differ by rounding, and labels are compared exactly
         threshold = threshold.assign_coords(own)
     limit = threshold[kind].drop_vars([c for c in threshold.coords if c not in threshold.dims])
     try:

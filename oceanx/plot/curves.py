@@ -134,7 +134,8 @@ def score_units(panel: xr.DataArray, name: str, metric: str) -> str:
 def variable_text(panel: xr.DataArray, name: str) -> str:
     """The variable and depth of a score, in words."""
     text = variable(name).long_name if ours(name) else words.capital(name.replace("_", " "))
-    place = words.where(panel)
+    # What has no depth says none, though the scores of a top level may carry that level's label.
+    place = "" if ours(name) and not variable(name).volume else words.where(panel)
     return f"{text}, {place}" if place else text
 
 

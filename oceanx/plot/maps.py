@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..vocabulary.errors import InputError
 from . import style, words
@@ -124,7 +125,7 @@ def triptych(
     below: dict[str, Any] = {"location": "bottom", "aspect": 40, "pad": 0.03}
     _label(figure.colorbar(meshes[1], ax=axes[:2], extend=both.extend, **below), words.label_of(truth))
     spread = words.with_units("Difference", units) + "\n" + _how_far(error, truth, units)
-    _label(figure.colorbar(meshes[2], ax=axes[2], extend=apart.extend, **below | {"aspect": 20}), spread)
+    _label(figure.colorbar(meshes[2], ax=axes[2], extend=apart.extend, **below | {"aspect": 20}), spread, ticks=4)
     labelled = forecast if words.when(forecast) else truth
     figure.suptitle(title if title is not None else words.heading(labelled, name), x=0.01, ha="left")
     return figure
@@ -187,8 +188,11 @@ def inches(ax: Axes, tallness: float | None = None) -> tuple[float, float]:
     return (width, height) if tallness is None else (min(width, height / tallness), min(height, width * tallness))
 
 
-def _label(colorbar: Any, text: str) -> None:
+def _label(colorbar: Any, text: str, ticks: int | None = None) -> None:
     colorbar.set_label(text)
+    if ticks:
+        colorbar.locator = MaxNLocator(ticks)
+        colorbar.update_ticks()
     colorbar.outline.set_linewidth(0.6)
     colorbar.ax.tick_params(labelsize=style.TICK)
 

@@ -6,6 +6,7 @@ cross a year's end, never a gap in the time axis nor a missing day.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -24,7 +25,7 @@ from oceanx.tensors.state import Fields, Forcing, State
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
 
-from .model import background
+from .model import background, refuse_without_time
 
 IN_MEMORY_SHARE = 0.25  # of the free memory that a Dataset may take to be read once and kept
 
@@ -51,6 +52,7 @@ class Windows(Dataset[Window]):
     def __init__(self, ds: xr.Dataset, task: Task, steps: int = 1, climatology: xr.Dataset | None = None):
         if steps < 1:
             raise InputError(f"steps: expected at least 1, found {steps}")
+        refuse_without_time(ds)
         self.task, self.steps, self.climatology = task, steps, climatology
         # Selecting here makes a missing variable or level an error now, not in the first batch.
         self._parts = {
@@ -59,11 +61,6 @@ class Windows(Dataset[Window]):
         self.mask = seam.wet_mask(seam.grid_of(ds, task.prognostic))
         self.times = ds.time.values
         self._valid = valid_windows(ds, task, steps)
-        if not len(self._valid):
-            raise InputError(
-                f"time: no {steps + 1} consecutive times {task.step} apart between {_day(self.times[0])} and "
-                f"{_day(self.times[-1])}"
-            )
         self._generators: dict[Channels, xbatcher.BatchGenerator] = {}
         self._kept: dict[Channels, dict[str, Tensor]] = {}
 
@@ -222,7 +219,8 @@ def batches(
 
         climatology = fit(ds[list(task.names)])
     windows = Windows(ds, task, steps, climatology)
-    keep_if_small(windows)
+    if not workers and small(windows.nbytes):
+        windows.keep_in_memory()
     return loader(windows, GlobalBatches(len(windows), batch_size, seed=seed, shuffle=shuffle), workers)
 
 
@@ -232,26 +230,34 @@ def loader(windows: Windows, sampler: Sampler[list[int]], workers: int = 0) -> D
     return DataLoader(windows, batch_sampler=sampler, num_workers=workers, collate_fn=_as_it_is, **context)  # type: ignore[arg-type]
 
 
-def keep_if_small(windows: Windows) -> bool:
-    """Read the windows' data into memory if a quarter of what is free holds it; whether that was done."""
-    small = windows.nbytes < IN_MEMORY_SHARE * psutil.virtual_memory().available
-    if small:
-        windows.keep_in_memory()
-    return small
+def small(nbytes: int) -> bool:
+    """Whether a quarter of the memory that is free holds so much: then it is read once and kept.
+
+    Of processes on one machine, each keeps its own.
+    """
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return nbytes * together < IN_MEMORY_SHARE * psutil.virtual_memory().available
 
 
 def valid_windows(ds: xr.Dataset, task: Task, steps: int) -> np.ndarray:
-    """First positions of all windows whose times are one step apart and none of them missing."""
+    """First positions of all windows whose times are one step apart and none of them missing.
+
+    Raises
+    ------
+    InputError
+        If there is no such window.
+    """
     times = ds.time.values
-    if len(times) < 2:
-        return np.zeros(0, dtype=int)
     apart = np.diff(times) == pd.Timedelta(task.step).to_timedelta64()
     gaps = np.flatnonzero(~apart) + 0.5
     missing = np.flatnonzero(np.isin(times, missing_times(ds)))
-    first = np.arange(len(times) - steps)
+    first = np.arange(max(0, len(times) - steps))
     broken = np.zeros(len(first), dtype=bool)
     for position in [*gaps, *missing]:
         broken |= (first <= position) & (position <= first + steps)
+    if broken.all():
+        span = f"between {_day(times[0])} and {_day(times[-1])}" if len(times) else "at all"
+        raise InputError(f"time: no {steps + 1} consecutive times {task.step} apart {span}")
     return first[~broken]
 
 

@@ -66,7 +66,7 @@ class Checkpoint:
             return
         saved = tensors(path)
         restore(self.model, _below(saved, _MODEL), path)
-        self.average = {name: value.clone() for name, value in _below(saved, _AVERAGE).items()}
+        self.average = {name: value.to(self.average[name]) for name, value in _below(saved, _AVERAGE).items()}
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in _below(saved, _OPTIMISER).items():
             index, slot = name.split(".", 1)

@@ -97,15 +97,15 @@ def forecast(
 
 def start_dates(init_time: Dates, ds: xr.Dataset) -> np.ndarray:
     """The start dates meant; `InputError` names the first that the Dataset lacks."""
-    if isinstance(init_time, slice):
-        if init_time.start is None or init_time.stop is None:
-            raise InputError(
-                "init_time: a slice needs a first and a last date, slice('2020-01-01', '2020-12-31', '7D')"
-            )
-        wanted = pd.date_range(init_time.start, init_time.stop, freq=init_time.step or "1D")
-    else:
-        many = isinstance(init_time, Sequence | np.ndarray | pd.Index) and not isinstance(init_time, str)
-        wanted = pd.DatetimeIndex(init_time if many else [init_time])
+    if isinstance(init_time, slice) and (init_time.start is None or init_time.stop is None):
+        raise InputError("init_time: a slice needs a first and a last date, slice('2020-01-01', '2020-12-31', '7D')")
+    try:
+        wanted = _index(init_time)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"init_time: {init_time!r}: {error}; expected dates such as '2020-01-01', or "
+            "slice('2020-01-01', '2020-12-31', '7D')"
+        ) from None
     if wanted.empty or not wanted.is_unique or not wanted.is_monotonic_increasing:
         raise InputError(f"init_time: expected increasing start dates, each once; found {init_time!r}")
     have = pd.DatetimeIndex(ds.time.values).difference(pd.DatetimeIndex(missing_times(ds)))
@@ -117,9 +117,20 @@ def start_dates(init_time: Dates, ds: xr.Dataset) -> np.ndarray:
     return wanted.values.astype("datetime64[ns]")
 
 
+def _index(init_time: Dates) -> pd.DatetimeIndex:
+    if isinstance(init_time, slice):
+        return pd.date_range(init_time.start, init_time.stop, freq=init_time.step or "1D")
+    many = isinstance(init_time, Sequence | np.ndarray | pd.Index) and not isinstance(init_time, str)
+    return pd.DatetimeIndex(list(init_time) if many else [init_time])  # type: ignore[arg-type]
+
+
 def lead_times(lead: str, task: Task) -> np.ndarray:
     """All leads from one step up to `lead`."""
-    step, last = pd.Timedelta(task.step), pd.Timedelta(lead)
+    step = pd.Timedelta(task.step)
+    try:
+        last = pd.Timedelta(lead)
+    except ValueError:
+        raise InputError(f"lead {lead!r}: is no duration; expected such as '10D'") from None
     if last < step or last % step != pd.Timedelta(0):
         raise InputError(f"lead {lead!r}: expected a multiple of the model's step {task.step}")
     return (np.arange(1, last // step + 1) * step.to_timedelta64()).astype("timedelta64[ns]")
@@ -169,11 +180,11 @@ def _some(
         # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
         cube = torch.stack([x[name] for x in states], dim=1)
         wet = mask if name in task.prognostic.volume else mask[:1]
-        cube = torch.where(wet.bool(), cube, torch.nan).numpy()
+        values = torch.where(wet.bool(), cube, torch.nan).numpy()
         dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
         volume = name in task.prognostic.volume
         kept = dims if volume else tuple(d for d in dims if d != "depth")
-        named[name] = (kept, cube if volume else cube[:, :, 0], template[name].attrs)
+        named[name] = (kept, values if volume else values[:, :, 0], template[name].attrs)
     return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
 
 

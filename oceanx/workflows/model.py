@@ -64,6 +64,7 @@ class Model:
 
     def check(self, ds: xr.Dataset) -> None:
         """Raise `InputError` unless the Dataset has this model's variables, levels and grid."""
+        refuse_without_time(ds)
         task = self.task_for(ds)
         seam.select(ds, task.prognostic)
         seam.select(ds, task.forcing)
@@ -91,6 +92,13 @@ def background(climatology: xr.Dataset, times: np.ndarray, task: Task) -> dict[s
             )
             fields |= {name + CLIMATOLOGY: f for name, f in seam.to_fields(at, kept).items()}
     return fields
+
+
+def refuse_without_time(ds: xr.Dataset) -> None:
+    """Raise `InputError` unless the Dataset has dates along `time`."""
+    if "time" not in ds.dims or ds["time"].dtype.kind != "M":
+        found = f"found {', '.join(map(str, ds.dims))}"
+        raise InputError(f"the data have no dimension `time` of dates, {found}; give analyses, not a forecast")
 
 
 def implied_task(ds: xr.Dataset, step: str | None = None) -> Task:

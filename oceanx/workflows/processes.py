@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -46,10 +46,19 @@ class Processes:
         dist.all_reduce(shared)
         return float(shared)
 
-    def wait(self) -> None:
-        """Wait for the others."""
-        if self.count > 1:
-            dist.barrier()
+    def first_alone(self, work: Callable[[], object]) -> None:
+        """Do this work on rank 0 while the others wait. If it fails there, they leave quietly: it has said why."""
+        error: Exception | None = None
+        if self.first:
+            try:
+                work()
+            except Exception as caught:
+                error = caught
+        failed = self.sum(1.0 if error is not None else 0.0) > 0
+        if error is not None:
+            raise error
+        if failed:
+            raise SystemExit(2)
 
 
 @contextmanager
@@ -60,17 +69,11 @@ def processes() -> Iterator[Processes]:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     started = count > 1 and not dist.is_initialized()
     if started:
+        if cuda:
+            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield Processes(rank, count, device)
     finally:
         if started:
             dist.destroy_process_group()
-
-
-def broadcast_failure(here: Processes, error: Exception | None) -> None:
-    """Raise on every rank if rank 0 failed, so that nobody waits for it for ever."""
-    if here.count > 1 and here.sum(1.0 if error is not None else 0.0) > 0 and error is None:
-        raise SystemExit(2)
-    if error is not None:
-        raise error

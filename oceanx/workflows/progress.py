@@ -50,7 +50,8 @@ def _lines() -> Progress:
 
     def progress(what: str, done: int, total: int) -> None:
         kind, now = what.split(",")[0], time.monotonic()
-        if done >= total or now - last.get(kind, -_SECONDS) >= _SECONDS:
+        # Nothing at first: what is quickly done, or refused, needs no line about its beginning.
+        if now - last.setdefault(kind, now) >= _SECONDS:
             last[kind] = now
             print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 

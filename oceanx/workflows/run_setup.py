@@ -18,25 +18,64 @@ from oceanx.vocabulary import files
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels
 from oceanx.vocabulary.errors import InputError
 
-from .processes import Processes, broadcast_failure
-from .runs import Run
+from .batching import GlobalBatches, small, valid_windows
+from .model import refuse_without_time
+from .processes import Processes
+from .runs import Run, build, described
 from .train_config import TrainConfig
 
 Progress = Callable[[str, int, int], None]
 
 
-def training_period(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
-    """The Dataset over the config's training period; `InputError` if it does not reach that far."""
-    _ = seam.select(ds, config.task.prognostic), seam.select(ds, config.task.forcing)
-    if config.train is None:
-        return ds
-    first, last = (pd.Timestamp(date) for date in config.train)
+def training_data(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
+    """What training needs of a Dataset, over the config's period; read into memory where it is small.
+
+    Climatology, statistics and windows then share one reading. `InputError` if the Dataset does not hold it all.
+    """
+    task = config.task
+    for channels in (task.prognostic, task.forcing):
+        seam.select(ds, channels)
+    if config.train is not None:
+        ds = period(ds, *config.train, what="train")
+    ds = ds[list(task.names)].assign_coords({name: ds[name] for name in ("mask",) if name in ds.coords})
+    if "depth" in ds.dims and task.prognostic.volume and not task.forcing.volume:
+        ds = ds.isel(depth=seam.levels(ds, task.prognostic.depth))
+    return ds.load() if small(ds.nbytes) and not config.workers else ds
+
+
+def period(ds: xr.Dataset, first: str | None, last: str | None, what: str) -> xr.Dataset:
+    """The Dataset from one date to another, whole years or months meant; `InputError` if it does not reach that far."""
+    refuse_without_time(ds)
     have = pd.DatetimeIndex(ds.time.values)
-    if first.normalize() < have[0].normalize() or last.normalize() > have[-1].normalize():
+    try:
+        begin = have[0] if first is None else pd.Period(first).start_time
+        end = have[-1] if last is None else pd.Period(last).end_time
+    except ValueError as error:
+        raise InputError(f"{what}: {error}; expected dates such as 1993 or 1993-01-31") from None
+    if begin > end:
+        raise InputError(f"{what}: {first} lies after {last}; write first:last")
+    # Stamps may stand anywhere within their day or month, so less than a step too far is not too far.
+    step = have[1] - have[0] if len(have) > 1 else pd.Timedelta("1D")
+    if begin <= have[0] - step or end >= have[-1] + step:
         raise InputError(
-            f"train: {first.date()} to {last.date()} is not all in the Dataset, which has {have[0]} to {have[-1]}"
+            f"{what}: {begin.date()} to {end.date()} is not all in the Dataset, which has {have[0]} to {have[-1]}"
         )
-    return ds.sel(time=slice(*config.train))
+    return ds.sel(time=slice(begin, end))
+
+
+def refuse_at_once(
+    config: TrainConfig, ds: xr.Dataset, to: str | Path, processes: int, *, resume: bool, overwrite: bool
+) -> None:
+    """Raise `InputError` for what labels and names alone can tell: nothing is read yet, nothing written."""
+    if not (resume and Path(to).exists()):
+        files.refuse_existing(to, overwrite=overwrite)
+    for channels in (config.task.prognostic, config.task.forcing):
+        seam.select(ds, channels)
+    first, last = config.train or (None, None)
+    ds = period(ds, first, last, what="train")
+    for stage in config.stages:
+        windows = len(valid_windows(ds, config.task, stage.rollout))
+        GlobalBatches(windows, stage.batch_size, ranks=processes)
 
 
 def prepare(
@@ -50,17 +89,21 @@ def prepare(
     progress: Progress | None,
 ) -> Run:
     """The run folder, new or (with `resume`) found to be of this config and this data. Rank 0 does it."""
-    run, error = Run(to), None
-    if here.first:
-        try:
-            if run.exists() and resume:
-                _check_same(run, config, ds)
-            else:
-                _create(run, config, ds, overwrite=overwrite, progress=progress)
-        except Exception as caught:
-            error = caught
-    broadcast_failure(here, error)
+    run = Run(to)
+
+    def make() -> None:
+        if run.exists() and resume:
+            _check_same(run, config, ds)
+        else:
+            _create(run, config, ds, overwrite=overwrite, progress=progress)
+
+    here.first_alone(make)
     return run
+
+
+def former(run: Run) -> Run:
+    """Where a trained run that is to be replaced waits until the new one is trained."""
+    return run.with_name(run.name + ".former")
 
 
 def fingerprint(config: TrainConfig) -> str:
@@ -86,6 +129,9 @@ def _create(run: Run, config: TrainConfig, ds: xr.Dataset, *, overwrite: bool, p
             iteration=0,
             finished=False,
         )
+        build(config, *described(building))  # a model that cannot be built leaves nothing behind
+        if (run / "weights.safetensors").exists():
+            files.publish(run, former(run))
 
 
 def _describe(run: Run, config: TrainConfig, ds: xr.Dataset, progress: Progress | None) -> xr.Dataset:
@@ -128,6 +174,8 @@ def _of_climatology(seasonal: xr.Dataset, mask: xr.DataArray, channels: Channels
 
 def _check_same(run: Run, config: TrainConfig, ds: xr.Dataset) -> None:
     """`InputError` unless the run was started with this config, on this data."""
+    if not (run / "config.yaml").exists():
+        raise InputError(f"{run}: is not a run folder, so there is nothing to go on with; train into another one")
     known, wanted = _deciding(run.config), _deciding(config)
     for key in wanted:
         if known.get(key) != wanted[key]:

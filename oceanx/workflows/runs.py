@@ -46,12 +46,18 @@ class Run(type(pathlib.Path())):  # type: ignore[misc]
     @property
     def about(self) -> dict[str, Any]:
         """Versions, data and progress."""
-        return dict(json.loads((self / "run.json").read_text()))
+        try:
+            return dict(json.loads((self / "run.json").read_text()))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self / 'run.json'}: cannot be read ({error}); train again") from None
 
     def dataset(self, name: str) -> xr.Dataset | None:
         """`statistics`, `climatology` or `grid`, or None if the run has none."""
         path = self / f"{name}.nc"
-        return xr.load_dataset(path) if path.exists() else None
+        try:
+            return xr.load_dataset(path, engine="netcdf4") if path.exists() else None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: is damaged or truncated ({error}); train again") from None
 
     def save_dataset(self, name: str, ds: xr.Dataset) -> None:
         """Write `statistics`, `climatology` or `grid`."""
@@ -75,16 +81,26 @@ def load(run: str | Path) -> Model:
     """
     run = Run(run)
     if not (run / "weights.safetensors").exists():
-        what = "has no weights yet: train it first" if (run / "config.yaml").exists() else "is not a run folder"
+        begun = "has no weights yet; go on with its training, train(…, resume=True) or --resume"
+        what = begun if (run / "config.yaml").exists() else "is not a run folder; give one that train made"
         raise InputError(f"{run}: {what}")
-    config, about = run.config, run.about
-    module = build(config, *described(run))
+    module = build(run.config, *described(run))
     restore(module, tensors(run / "weights.safetensors"), run / "weights.safetensors")
-    module.eval()
+    return _labelled(run, module, run.name)
+
+
+def untrained(run: str | Path) -> Model:
+    """The Model of a run as it was before training: the skeleton that the network was added to."""
+    run = Run(run)
+    return _labelled(run, build(run.config, *described(run)), "untrained")
+
+
+def _labelled(run: Run, module: nn.Module, name: str) -> Model:
+    about = run.about
     return Model(
-        name=run.name,
-        step=module,
-        task=config.task,
+        name=name,
+        step=module.eval(),
+        task=run.config.task,
         grid=run.dataset("grid"),
         climatology=run.dataset("climatology"),
         attrs={f"oceanx_{key}": str(about[key]) for key in ("config", "data", "period", "iteration") if key in about},

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from oceanx.models.registry import ModelConfig
 from oceanx.vocabulary.channels import Task
@@ -16,13 +16,18 @@ from oceanx.vocabulary.errors import unknown
 from oceanx.vocabulary.files import content
 
 
+def _as_text(period: Any) -> Any:
+    """YAML reads 1993-01-01 as a date and 1993 as a number; here they are words."""
+    return [str(date) for date in period] if isinstance(period, list | tuple) else period
+
+
 def _dates(period: tuple[str, str] | None) -> tuple[str, str] | None:
     if period and pd.Timestamp(period[0]) > pd.Timestamp(period[1]):
         raise ValueError("expected the first date before the last")
     return period
 
 
-Period = Annotated[tuple[str, str] | None, AfterValidator(_dates)]
+Period = Annotated[tuple[str, str] | None, BeforeValidator(_as_text), AfterValidator(_dates)]
 
 
 class Stage(Config):

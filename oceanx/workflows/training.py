@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from oceanx.objectives import Objective
+from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
 from . import runs
-from .batching import GlobalBatches, Windows, keep_if_small, loader, unpack
+from .batching import GlobalBatches, Windows, loader, small, unpack
 from .checkpoints import Checkpoint, Log
 from .processes import Processes, processes
-from .run_setup import prepare, training_period
+from .run_setup import former, prepare, refuse_at_once, training_data
 from .runs import Run
 from .train_config import TrainConfig
 
@@ -47,6 +48,8 @@ def train(
         Holds every variable and level of the task over the training period.
     to
         The run folder to make.
+    overwrite
+        Replace what stands there. A trained run waits beside it as `<to>.former` until the new one is trained.
     progress
         Called with what is done, how much of it, and how much there is.
 
@@ -62,8 +65,11 @@ def train(
     >>> model = ox.load(run)                                                      # doctest: +SKIP
     """
     with processes() as here:
-        ds = training_period(ds, config)
+        here.first_alone(lambda: refuse_at_once(config, ds, to, here.count, resume=resume, overwrite=overwrite))
+        ds = training_data(ds, config)
         run = prepare(config, ds, to, here, resume=resume, overwrite=overwrite, progress=progress)
+        if run.about.get("finished"):
+            return run
         geometry, statistics = runs.described(run)
         model = runs.build(config, geometry, statistics)
         objective: nn.Module = Objective(model, config.task.prognostic, geometry, statistics, config.weights)
@@ -103,9 +109,9 @@ def train(
                 checkpoint.advance()
                 log.row(checkpoint, share, stage.rollout, loss, norm)
 
+        here.first_alone(checkpoint.finish)
         if here.first:
-            checkpoint.finish()
-        here.wait()
+            files.remove(former(run))
     return run
 
 
@@ -117,8 +123,8 @@ def learning_rate(config: TrainConfig, iteration: int, share: float) -> float:
 
 def _windows(ds: xr.Dataset, run: Run, config: TrainConfig, steps: int) -> Windows:
     windows = Windows(ds, config.task, steps, run.dataset("climatology"))
-    if config.workers == 0:
-        keep_if_small(windows)
+    if not config.workers and small(windows.nbytes):
+        windows.keep_in_memory()
     return windows
 
 
