@@ -67,6 +67,7 @@ def map(
     >>> map(sst).axes[0].get_title(loc="left")
     'Sea surface temperature'
     """
+    field = _one(field)
     words.expect(field, PLANE, "a map")
     field = field.compute()  # once, if it is lazy
     cells = cells_of(field, mask)
@@ -186,6 +187,13 @@ def inches(ax: Axes, tallness: float | None = None) -> tuple[float, float]:
     """About how wide and tall axes will be drawn, given their aspect."""
     width, height = ax.bbox.width / ax.figure.dpi, ax.bbox.height / ax.figure.dpi
     return (width, height) if tallness is None else (min(width, height / tallness), min(height, width * tallness))
+
+
+def _one(field: xr.DataArray) -> xr.DataArray:
+    """The field without dimensions of a single label, such as the start date of a single forecast."""
+    if not isinstance(field, xr.DataArray):
+        return field  # `words.expect` says what is wrong with it
+    return field.isel({dim: 0 for dim in field.dims if dim not in PLANE and field.sizes[dim] == 1})
 
 
 def _label(colorbar: Any, text: str, ticks: int | None = None) -> None:

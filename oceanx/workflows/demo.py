@@ -108,7 +108,7 @@ def _places(root: Path, minutes: float | None) -> Demo:
         raw=root / "raw",
         ocean=root / "ocean.zarr",
         atmosphere=root / "atmosphere.zarr",
-        run=results / "run",
+        run=results / "hybrid",
         forecasts={name: results / "forecasts" / f"{name}.zarr" for name in names},
         scores=results / "scores.nc",
         heatwaves=results / "heatwaves.nc",
@@ -142,7 +142,7 @@ def _forecasts(made: Demo, ds: xr.Dataset, config: TrainConfig, say: Progress) -
     for name, weather in (("oracle", "true"), ("oracle_unknown_weather", "unknown")):
         path = made.forecasts[name]
         if not path.exists():
-            best = synthetic.oracle(made.raw, list(STARTS), lead=pd.Timedelta(LEAD).days, weather=weather, progress=say)  # type: ignore[arg-type]
+            best = synthetic.oracle(made.raw, list(STARTS), lead=pd.Timedelta(LEAD).days, weather=weather, progress=say)
             with files.replacing(path) as building:
                 best.to_zarr(building, zarr_format=3, consolidated=False)
     return {name: labels.open_forecast(path) for name, path in made.forecasts.items()}

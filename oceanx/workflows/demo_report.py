@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
 from oceanx import plot
 from oceanx.heatwaves import exceedance
 from oceanx.ocean.climatology import day_of_year
+from oceanx.vocabulary import files
 
 from .runs import Run
 
@@ -32,7 +34,10 @@ def write_report(
         plot.Heading("How good are the forecasts?"),
         plot.Text(_headline(scores)),
         plot.Picture(
-            plot.skill(scores.isel(depth=0), variable=["thetao", "zos", "uo"], title="Error against lead time"),
+            _kept(
+                plot.skill(scores.isel(depth=0), variable=["thetao", "zos", "uo"], title="Error against lead time"),
+                to.with_name("skill.png"),
+            ),
             "Root-mean-square error at the surface over 12 start dates of the withheld year. The oracle is the ocean's "
             "own generator, continued from the true state: no forecast can do better.",
             "Curves of error against lead time for the hybrid, the references and the oracle",
@@ -43,7 +48,7 @@ def write_report(
             "untrained is the hybrid's physics alone.",
         ),
         plot.Heading("One forecast"),
-        *_maps(ds, fcs["hybrid"]),
+        *_maps(ds, fcs["hybrid"], to.with_name("forecast.png")),
         plot.Heading("Below the surface"),
         plot.Table(
             plot.table(scores.sel(depth=[92.3, 222.5], method="nearest"), variable="thetao"), caption="As above."
@@ -87,7 +92,14 @@ def _headline(scores: xr.Dataset) -> str:
     return " ".join(lines)
 
 
-def _maps(ds: xr.Dataset, fc: xr.Dataset) -> list[plot.Picture]:
+def _kept(figure: Figure, to: Path) -> Figure:
+    """The figure, saved beside the report too."""
+    with files.replacing(to, overwrite=True) as path:
+        figure.savefig(path, format="png", dpi=120)
+    return figure
+
+
+def _maps(ds: xr.Dataset, fc: xr.Dataset, to: Path) -> list[plot.Picture]:
     start = fc.init_time.values[len(fc.init_time) // 2]
     one = fc.sel(init_time=start, lead_time=SHOWN_LEAD)
     pictures = []
@@ -100,9 +112,10 @@ def _maps(ds: xr.Dataset, fc: xr.Dataset) -> list[plot.Picture]:
         if "depth" in forecast.dims:
             forecast, truth = forecast.isel(depth=0), truth.isel(depth=0)
         mask = fc.mask.isel(depth=0)
+        drawn = plot.triptych(truth.load(), forecast.load(), mask=mask)
         pictures.append(
             plot.Picture(
-                plot.triptych(truth.load(), forecast.load(), mask=mask),
+                _kept(drawn, to) if name == "thetao" else drawn,
                 f"{what}: truth, forecast five days ahead, and its error.",
                 f"Three maps of {what.lower()}",
             )
@@ -127,8 +140,8 @@ def _heat(exceeded: xr.Dataset) -> str:
     return (
         "A day counts as hot where the surface is warmer than the 90th percentile of its time of year in the three "
         f"training years. On the forecast days that holds for {float(hybrid.base_rate):.0%} of the area. Five days "
-        f"ahead the hybrid finds {float(hybrid.hit_rate):.0%} of it, {float(hybrid.false_alarm_ratio):.0%} of its alarms are "
-        f"false, and its critical success index is {float(hybrid.csi):.2f}; persistence reaches "
+        f"ahead the hybrid finds {float(hybrid.hit_rate):.0%} of it, {float(hybrid.false_alarm_ratio):.0%} of its "
+        f"alarms are false, and its critical success index is {float(hybrid.csi):.2f}; persistence reaches "
         f"{float(persisted.csi):.2f}."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -265,7 +266,7 @@ def _template(
     mode = {"oceanx_forcing": _said(forcing)} if task.forcing.names else {}
     attrs = {
         "title": f"Ocean forecasts by {model.name}",
-        "source": f"oceanx {model.name}",
+        "source": f"oceanx {version('oceanx')}, model {model.name}",
         "institution": str(ds.attrs.get("institution", "unknown")),
         "references": str(ds.attrs.get("references", "")),
         "oceanx_model": model.name,

@@ -215,6 +215,13 @@ def test_lazy_fields_are_read_once(ocean, sst):
     assert len(reads) == 3
 
 
+def test_a_single_start_date_needs_no_selecting(forecast):
+    """`fc.thetao.isel(lead_time=4, depth=0)` of a forecast from one date is a map already."""
+    one = forecast["thetao"].isel(init_time=[0], lead_time=4, depth=0)
+    drawn = plot.map(one).axes[0]
+    assert drawn.get_title(loc="left") == plot.map(one.isel(init_time=0)).axes[0].get_title(loc="left")
+
+
 def test_a_very_long_name_gives_way_to_the_vocabularys_or_is_broken(sst, assert_tidy):
     long = "Sea water potential temperature of the uppermost level of the model, daily mean"
     known = plot.map(sst.assign_attrs(long_name=long))
