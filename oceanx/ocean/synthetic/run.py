@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,8 @@ def _wanted(keep: Iterable[object], first: int, stop: int) -> set[int]:
 
 def _claim(paths: Paths, ocean: Ocean, first: int) -> None:
     """Make the folders, or make sure that those there are of this very ocean."""
-    mine = {"ocean": ocean.dump(), "start": str(files.date_of(first))}
+    # Another version may make another ocean of the same description: its states and files do not mix.
+    mine = {"oceanx": version("oceanx"), "ocean": ocean.dump(), "start": str(files.date_of(first))}
     if paths.ocean.is_file():
         theirs = json.loads(paths.ocean.read_text())
         if theirs != json.loads(json.dumps(mine)):
