@@ -129,7 +129,8 @@ def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a forecast: {' '.join(str(error).split())[:200]}") from None
     check(ds, values=values, where=str(path))
-    return ds
+    # A store lists its arrays in any order; readers like the vocabulary's.
+    return ds[sorted(ds.data_vars, key=list(VARIABLES).index)]
 
 
 class _Accessor(Generic[T]):

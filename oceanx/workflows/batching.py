@@ -77,6 +77,8 @@ class Windows(Dataset[Window]):
         return {"state": _stack([self._state(at) for at in firsts]), "forcing": self._forcing(firsts)}
 
     def _state(self, at: int) -> dict[str, Tensor]:
+        if self.task.prognostic in self._kept:
+            return self._read(self.task.prognostic, at)
         return seam.fill_land(self._read(self.task.prognostic, at), self.mask, self._dates(at))
 
     def _forcing(self, firsts: list[int]) -> dict[str, Tensor]:
@@ -102,8 +104,16 @@ class Windows(Dataset[Window]):
         return self.times[at : at + self.steps + 1]
 
     def keep_in_memory(self) -> None:
-        """Read everything once, now."""
+        """Read everything once, now; the land is filled once too, and every day of every window looked at."""
         self._kept = {channels: seam.to_fields(part.load(), channels) for channels, part in self._parts.items()}
+        used = np.unique(self._valid[:, None] + np.arange(self.steps + 1))
+        state = self._kept[self.task.prognostic]
+        for name, field in state.items():
+            wet = (self.mask if field.shape[1] == len(self.mask) else self.mask[:1]).bool()
+            lacking = (field.isnan() & wet).flatten(1).any(1).numpy()
+            for at in used[lacking[used]][:1]:
+                seam.fill_land({name: field[at : at + 1]}, self.mask, _day(self.times[at]))
+            state[name] = torch.where(wet, field.float(), 0.0)
 
     @property
     def nbytes(self) -> int:

@@ -36,13 +36,6 @@ LEAD = "10D"
 STARTS = tuple(str(day.date()) for day in pd.date_range("2004-01-10", periods=12, freq="29D"))
 LEVELS = (0.494025, 47.373692, 92.326073, 222.475204)
 SCORED = ("thetao", "zos", "uo", "vo")
-CREDIT = {
-    "title": "The built-in ocean of oceanx",
-    "institution": "oceanx",
-    "source": "oceanx.ocean.synthetic: a simulated ocean that exists nowhere",
-    "references": "",
-    "licence": "Apache-2.0",
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +113,7 @@ def _bake(made: Demo, say: Progress) -> None:
     jobs = (("glorys12", "glorys12", made.ocean), ("era5_daily", "era5", made.atmosphere))
     for recipe, folder, store in jobs:
         if not store.exists():
-            bake(load_recipe(recipe, CREDIT), str(made.raw / folder / "*.nc"), store, progress=say)
+            bake(load_recipe(recipe, synthetic.CREDIT), str(made.raw / folder / "*.nc"), store, progress=say)
 
 
 def _forecasts(made: Demo, ds: xr.Dataset, config: TrainConfig, say: Progress) -> dict[str, xr.Dataset]:

@@ -19,11 +19,16 @@ from oceanx.ocean import labels
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
-_CHUNK = 8 * 2**20  # bytes: leads share a chunk up to this
+_CHUNK = 2 * 2**20  # bytes: leads, then start dates, share a chunk up to this
 
 
 class ForecastStore:
     """A Zarr store under construction until `publish`.
+
+    Parameters
+    ----------
+    together
+        How many start dates each `write` brings; chunks hold no more.
 
     Attributes
     ----------
@@ -31,7 +36,9 @@ class ForecastStore:
         Positions of the start dates that are complete.
     """
 
-    def __init__(self, to: str | Path, template: xr.Dataset, *, resume: bool = False, overwrite: bool = False):
+    def __init__(
+        self, to: str | Path, template: xr.Dataset, together: int, *, resume: bool = False, overwrite: bool = False
+    ):
         self.target = files.refuse_existing(to, overwrite=overwrite)
         self.path = files.partial(self.target)
         self._store, self._list = self.path / "store", self.path / "done.json"
@@ -47,15 +54,13 @@ class ForecastStore:
             else:
                 self.done = self._found()
         if not self.path.exists():
-            self._create(template)
+            self._create(template, together)
 
-    def write(self, made: xr.Dataset, at: list[int]) -> None:
+    def write(self, made: xr.Dataset, at: slice) -> None:
         """Write the forecasts of these start dates, then note them as done."""
-        for row, position in enumerate(at):
-            one = made.isel(init_time=[row])
-            one = one.drop_vars(list(one.coords))
-            one.to_zarr(self._store, region={"init_time": slice(position, position + 1)}, consolidated=False)
-        self.done |= set(at)
+        made = made.drop_vars(list(made.coords))
+        made.to_zarr(self._store, region={"init_time": at}, consolidated=False)
+        self.done |= set(range(at.start, at.stop))
         self._note()
 
     def publish(self) -> xr.Dataset:
@@ -68,14 +73,19 @@ class ForecastStore:
         files.remove(self.path)
         return labels.open_forecast(self.target)
 
-    def _create(self, template: xr.Dataset) -> None:
+    def _create(self, template: xr.Dataset, together: int) -> None:
         encoding: dict[str, dict[str, Any]] = {}
         for name, variable in template.data_vars.items():
             one = int(np.prod(variable.shape[2:])) * 4
             leads = max(1, min(variable.shape[1], _CHUNK // one))
-            encoding[str(name)] = {"chunks": (1, leads, *variable.shape[2:])}
+            # No chunk is shared by two writes: it divides what is written together.
+            starts = max(n for n in range(1, max(1, _CHUNK // (leads * one)) + 1) if together % n == 0)
+            encoding[str(name)] = {"chunks": (min(starts, variable.shape[0]), leads, *variable.shape[2:])}
         self.path.mkdir()
-        template.to_zarr(self._store, compute=False, zarr_format=3, consolidated=False, encoding=encoding)
+        # The template's own chunks are those of nothing yet: only labels are written here.
+        template.to_zarr(
+            self._store, compute=False, zarr_format=3, consolidated=False, encoding=encoding, safe_chunks=False
+        )
         self._note()
 
     def _found(self) -> set[int]:

@@ -85,14 +85,26 @@ def forecast(
     _check_forcing(model, ds, task, starts, leads, forcing)
     stored = np.concatenate([[np.timedelta64(0, "ns")], leads]) if analysis else leads
     template = _template(model, ds, task, starts, stored, forcing)
+    together = starts_at_once(template)
+    blocks = [slice(first, min(first + together, len(starts))) for first in range(0, len(starts), together)]
+
+    def made(at: slice) -> xr.Dataset:
+        return _some(model, ds, task, starts[at], leads, forcing, analysis, template)
+
     if to is None:
-        parts = [made for _, made in _all(model, ds, task, starts, leads, forcing, analysis, template, progress)]
+        parts = []
+        for at in blocks:
+            parts.append(made(at))
+            if progress:
+                progress("forecast", at.stop, len(starts))
         whole = xr.concat(parts, "init_time", combine_attrs="override")
         return labels.label(whole, attrs=template.attrs)
-    store = ForecastStore(to, template, resume=resume, overwrite=overwrite)
-    todo = [i for i in range(len(starts)) if i not in store.done]
-    for at, made in _all(model, ds, task, starts[todo], leads, forcing, analysis, template, progress):
-        store.write(made, [todo[i] for i in at])
+    store = ForecastStore(to, template, together, resume=resume, overwrite=overwrite)
+    for at in blocks:
+        if at.start not in store.done:
+            store.write(made(at), at)
+        if progress:
+            progress("forecast", at.stop, len(starts))
     return store.publish()
 
 
@@ -137,25 +149,9 @@ def lead_times(lead: str, task: Task) -> np.ndarray:
     return (np.arange(1, last // step + 1) * step.to_timedelta64()).astype("timedelta64[ns]")
 
 
-def _all(
-    model: Model,
-    ds: xr.Dataset,
-    task: Task,
-    starts: np.ndarray,
-    leads: np.ndarray,
-    forcing: ForcingMode,
-    analysis: bool,
-    template: xr.Dataset,
-    progress: Progress | None,
-) -> Iterator[tuple[list[int], xr.Dataset]]:
-    """Forecasts of all start dates, some at once: their positions and their Dataset."""
-    size = 4 * len(task.prognostic) * ds.sizes["latitude"] * ds.sizes["longitude"] * (len(leads) + 1)
-    together = max(1, STATES_AT_ONCE // size)
-    for first in range(0, len(starts), together):
-        at = list(range(first, min(first + together, len(starts))))
-        yield at, _some(model, ds, task, starts[at], leads, forcing, analysis, template)
-        if progress:
-            progress("forecast", at[-1] + 1, len(starts))
+def starts_at_once(template: xr.Dataset) -> int:
+    """How many start dates one rollout takes together, and one write: what fits into `STATES_AT_ONCE` bytes."""
+    return max(1, STATES_AT_ONCE // (template.nbytes // template.sizes["init_time"]))
 
 
 @torch.inference_mode()

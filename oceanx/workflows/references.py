@@ -110,4 +110,4 @@ def _told(task: Task) -> Task:
 
 def _period(train: xr.Dataset) -> dict[str, str]:
     first, last = (str(pd.Timestamp(train.time.values[i]).date()) for i in (0, -1))
-    return {"oceanx_training_period": f"{first} to {last}"}
+    return {"oceanx_period": f"{first} to {last}"}

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "CREDIT": "config",
     "Ocean": "config",
     "Model": "model",
     "Keys": "model",
@@ -23,7 +24,7 @@ _HOMES = {
     "oracle": "limit",
     "static": "sea_floor",
 }
-__all__ = ["Keys", "Model", "Ocean", "Paths", "oracle", "static", "write"]
+__all__ = ["CREDIT", "Keys", "Model", "Ocean", "Paths", "oracle", "static", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,15 @@ from oceanx.vocabulary.constants import GLORYS_LEVELS
 
 LEVELS = tuple(GLORYS_LEVELS[i] for i in (0, 10, 17, 21, 24, 26, 28, 31))  # 0.5 … 541 m
 
+# What a store baked from these files says of itself, in place of what the recipe says of the real provider.
+CREDIT = {
+    "title": "The built-in ocean of oceanx",
+    "institution": "oceanx",
+    "source": "oceanx.ocean.synthetic: a simulated ocean that exists nowhere",
+    "references": "",
+    "licence": "Apache-2.0",
+}
+
 
 def _levels(depth: tuple[float, ...]) -> tuple[float, ...]:
     """Each depth as the GLORYS level it means."""
