@@ -130,7 +130,7 @@ def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:
         raise InputError(f"{path}: cannot be read as a forecast: {' '.join(str(error).split())[:200]}") from None
     check(ds, values=values, where=str(path))
     # A store lists its arrays in any order; readers like the vocabulary's.
-    return ds[sorted(ds.data_vars, key=list(VARIABLES).index)]
+    return ds[[name for name in VARIABLES if name in ds.data_vars]]
 
 
 class _Accessor(Generic[T]):

@@ -47,12 +47,14 @@ def _bars() -> Iterator[Progress]:
 
 def _lines() -> Progress:
     last: dict[str, float] = {}
+    begun: set[str] = set()
 
     def progress(what: str, done: int, total: int) -> None:
         kind, now = what.split(",")[0], time.monotonic()
         # Nothing at first: what is quickly done, or refused, needs no line about its beginning.
-        if now - last.setdefault(kind, now) >= _SECONDS:
+        if now - last.setdefault(kind, now) >= _SECONDS or (done >= total and kind in begun):
             last[kind] = now
+            begun.add(kind)
             print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 
     return progress
