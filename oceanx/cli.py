@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oceanx import cli_words as words
 from oceanx.vocabulary.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from oceanx.workflows.model import Model
     from oceanx.workflows.progress import Progress
 
 app = typer.Typer(
@@ -32,7 +30,6 @@ check = typer.Typer(
 )
 app.add_typer(check, name="check")
 
-REFERENCES = ("persistence", "damped_persistence", "climatology")
 FIGURES = (".png", ".pdf", ".svg")
 DRAWN = ("map", "skill", "section", "hovmoller", "profile")  # figures made of one file; others take several fields
 
@@ -110,12 +107,12 @@ def bake(
             recipe,
             sources,
             to,
-            time=_span(time) if time else None,
+            time=words.span(time) if time else None,
             overwrite=overwrite,
             progress=progress,
-            **_changes(overrides, options=("source", "to", "time", "overwrite")),
+            **words.changes(overrides, options=("source", "to", "time", "overwrite")),
         )
-    print(f"{to}: {_sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
+    print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
 
 
 @app.command()
@@ -132,7 +129,7 @@ def train(
     from oceanx.workflows.train_config import load_config
 
     with _said_once():
-        config, ds = load_config(preset, _changes(overrides)), ox.open(*data)
+        config, ds = load_config(preset, words.changes(overrides)), ox.open(*data)
     with _progress() as progress:
         run = ox.train(config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
     if not int(os.environ.get("RANK", "0")):
@@ -141,7 +138,7 @@ def train(
 
 @app.command()
 def forecast(
-    model: Annotated[str, typer.Argument(help=f"A run folder, or one of {', '.join(REFERENCES)}.")],
+    model: Annotated[str, typer.Argument(help=f"A run folder, or one of {', '.join(words.REFERENCES)}.")],
     data: Data,
     init: Annotated[
         str, typer.Option("--init", help="Start date, or first:last:step such as 2020-01-01:2020-12-31:7D.")
@@ -157,12 +154,12 @@ def forecast(
     import oceanx as ox
 
     ds = ox.open(*data)
-    step = _model(model, ds, train, lead)
+    step = words.model(model, ds, train, lead)
     with _progress() as progress:
         fc = ox.forecast(
             step,
             ds,
-            _dates(init),
+            words.dates(init),
             lead,
             forcing=forcing,  # type: ignore[arg-type]  # forecast says what it may be
             to=to,
@@ -170,7 +167,7 @@ def forecast(
             overwrite=overwrite,
             progress=progress,
         )
-    print(f"{to}: {_sizes(fc)}; {', '.join(map(str, fc.data_vars))}")
+    print(f"{to}: {words.sizes(fc)}; {', '.join(map(str, fc.data_vars))}")
 
 
 @app.command()
@@ -198,7 +195,7 @@ def score(
         if name is None:
             raise InputError(f"{path}: give each forecast once")
         named[name] = fc
-    base = _years(ox.open(climatology), train) if climatology else None
+    base = words.years(ox.open(climatology), train) if climatology else None
     with _progress() as progress:
         result = ox.score(
             named,
@@ -210,7 +207,7 @@ def score(
         )
     with files.replacing(to, overwrite=overwrite) as path:
         result.to_netcdf(path)
-    _print_scores(result)
+    words.print_scores(result)
     print(to)
 
 
@@ -234,7 +231,7 @@ def plot(
     files.refuse_existing(to, overwrite=overwrite)
     if to.suffix not in FIGURES:
         raise InputError(f"{to}: expected a name that ends in {', '.join(FIGURES)}")
-    figure = KINDS[kind](*_plotted(kind, file, var, select or []))
+    figure = KINDS[kind](*words.plotted(kind, file, var, select or []))
     with files.replacing(to, overwrite=overwrite) as path:
         figure.savefig(path, format=to.suffix.lstrip("."))
     print(to)
@@ -245,7 +242,7 @@ def check_forecast(store: Path) -> None:
     """Hold a forecast store against the contract: dimensions, times, units, masks."""
     from oceanx.ocean.labels import open_forecast
 
-    print(f"{store}: a labelled forecast, {_sizes(open_forecast(store, values=True))}")
+    print(f"{store}: a labelled forecast, {words.sizes(open_forecast(store, values=True))}")
 
 
 @check.command("dataset")
@@ -255,7 +252,7 @@ def check_dataset(stores: list[str]) -> None:
 
     ds = ox.open(*stores)
     missing = ds.attrs.get("missing_times", [])
-    print(f"{_sizes(ds)}; {', '.join(map(str, ds.data_vars))}; {len(missing)} missing times")
+    print(f"{words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}; {len(missing)} missing times")
 
 
 @check.command("config")
@@ -265,7 +262,7 @@ def check_config(preset: str, overrides: Overrides = None) -> None:
 
     from oceanx.workflows.train_config import load_config
 
-    print(yaml.safe_dump(load_config(preset, _changes(overrides)).dump(), sort_keys=False), end="")
+    print(yaml.safe_dump(load_config(preset, words.changes(overrides)).dump(), sort_keys=False), end="")
 
 
 @app.command()
@@ -293,122 +290,6 @@ def _said_once() -> Iterator[None]:
         if int(os.environ.get("LOCAL_RANK", "0")):
             sys.exit(2)
         raise
-
-
-def _model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
-    import oceanx as ox
-
-    if name not in REFERENCES:
-        if not Path(name).exists():
-            raise unknown("run folder or reference", name, REFERENCES)
-        return ox.load(name)
-    if name == "persistence":
-        return ox.persistence()
-    if train is None:
-        raise InputError(f"{name}: say which years it may learn from, --train 1993:2017")
-    years = _years(ds, train)
-    return ox.climatology(years) if name == "climatology" else ox.damped_persistence(years, lead=lead)
-
-
-def _years(ds: xr.Dataset, span: str | None) -> xr.Dataset:
-    if span is None:
-        return ds
-    from oceanx.workflows.run_setup import period
-
-    asked = _span(span)
-    return period(ds, asked.start, asked.stop, what=f"--train {span}")
-
-
-def _changes(words: list[str] | None, options: tuple[str, ...] = ()) -> dict[str, Any]:
-    """key=value words as a mapping; `options` are keys that have an option of their own."""
-    import yaml
-
-    from oceanx.vocabulary.config import parse_overrides
-
-    changes: dict[str, Any] = {}
-    for word in words or []:
-        try:
-            changes |= parse_overrides([word])
-        except yaml.YAMLError as error:
-            raise InputError(f"{word}: the value is not YAML ({error}); such as rollout=[1,2]") from None
-        key = word.partition("=")[0]
-        if key in options:
-            raise InputError(f"{word}: write it as an option, --{key}")
-    return changes
-
-
-def _span(text: str) -> slice:
-    """`A:B` as a slice of dates."""
-    first, colon, last = text.partition(":")
-    if not colon:
-        raise InputError(f"{text!r}: expected two dates, first:last")
-    return slice(first or None, last or None)
-
-
-def _dates(text: str) -> str | slice:
-    """One date, or `first:last[:step]` as a slice."""
-    parts = text.split(":")
-    if len(parts) > 3:
-        raise InputError(f"--init {text!r}: expected a date, or first:last:step")
-    return text if len(parts) == 1 else slice(*(part or None for part in parts))
-
-
-def _sizes(ds: xr.Dataset) -> str:
-    return " × ".join(f"{size} {dim}" for dim, size in ds.sizes.items())
-
-
-def _plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[Any]:
-    """What a kind of plot is drawn from: a field for a map, the whole file for scores."""
-    import xarray as xr
-
-    import oceanx as ox
-
-    if not file.exists():
-        raise InputError(f"{file}: no such file")
-    try:
-        ds = xr.open_dataset(file) if file.is_file() else ox.open(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); give a store, a forecast or scores") from None
-    if kind == "skill":
-        return [ds, var]
-    if var is None:
-        raise InputError(f"--var: which variable? {file} has {', '.join(map(str, ds.data_vars))}")
-    if var not in ds:
-        raise unknown("variable", var, map(str, ds.data_vars))
-    field = ds[var]
-    for word in select:
-        dim, _, label = word.partition("=")
-        if dim not in field.dims:
-            raise unknown("dimension", dim, map(str, field.dims))
-        number = label.replace(".", "", 1).lstrip("-").isdigit()
-        try:
-            field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
-        except (KeyError, ValueError, TypeError):
-            ends = " to ".join(str(field[dim].values[at]) for at in (0, -1))
-            raise InputError(f"--select {word}: no such label; {dim} has {ends}") from None
-    return [field.squeeze(drop=False)]
-
-
-def _print_scores(scores: xr.Dataset) -> None:
-    """The scores at the surface, one table a variable and metric; a row a lead, so that names have room."""
-    import numpy as np
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    for name, score in scores.data_vars.items():
-        if str(name).endswith("_missing") or set(score.dims) - {"model", "lead_time", "depth"}:
-            continue
-        at = score.isel(depth=0) if "depth" in score.dims else score
-        days = at.lead_time.values / np.timedelta64(1, "D")
-        models = [str(model) for model in at.model.values]
-        title = escape(f"{name} [{at.attrs.get('units', '1')}]")
-        table = Table("days", *models, title=title, title_justify="left", box=SIMPLE)
-        for day, row in zip(days, at.transpose("lead_time", "model").values, strict=True):
-            table.add_row(f"{day:g}", *(f"{value:#.3g}".rstrip(".") for value in row))
-        console.print(table)
 
 
 @contextmanager

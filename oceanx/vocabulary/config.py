@@ -74,7 +74,11 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise InputError(f"{word!r}: overrides are written key=value")
-        changes[key] = yaml.safe_load(value)
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{word}: the value is not YAML ({said}); write such as rollout=[1,2]") from None
     return changes
 
 

@@ -40,7 +40,7 @@ def training_data(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
     ds = ds[list(task.names)].assign_coords({name: ds[name] for name in ("mask",) if name in ds.coords})
     if "depth" in ds.dims and task.prognostic.volume and not task.forcing.volume:
         ds = ds.isel(depth=seam.levels(ds, task.prognostic.depth))
-    return ds.load() if small(ds.nbytes) and not config.workers else ds
+    return ds.compute() if small(ds.nbytes) and not config.workers else ds
 
 
 def period(ds: xr.Dataset, first: str | None, last: str | None, what: str) -> xr.Dataset:

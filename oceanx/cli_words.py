@@ -1,0 +1,127 @@
+"""What words at a prompt mean: models, dates, settings, selections; and scores as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oceanx.vocabulary.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from oceanx.workflows.model import Model
+
+REFERENCES = ("persistence", "damped_persistence", "climatology")
+
+
+def model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
+    """A trained run, or a reference fitted on the years it may learn from."""
+    import oceanx as ox
+
+    if name not in REFERENCES:
+        if not Path(name).exists():
+            raise unknown("run folder or reference", name, REFERENCES)
+        return ox.load(name)
+    if name == "persistence":
+        return ox.persistence()
+    if train is None:
+        raise InputError(f"{name}: say which years it may learn from, --train 1993:2017")
+    learned = years(ds, train)
+    return ox.climatology(learned) if name == "climatology" else ox.damped_persistence(learned, lead=lead)
+
+
+def years(ds: xr.Dataset, words: str | None) -> xr.Dataset:
+    """The Dataset over `first:last`, which it must hold."""
+    if words is None:
+        return ds
+    from oceanx.workflows.run_setup import period
+
+    asked = span(words)
+    return period(ds, asked.start, asked.stop, what=f"--train {words}")
+
+
+def changes(settings: list[str] | None, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    """key=value settings as a mapping; `options` are keys that have an option of their own."""
+    from oceanx.vocabulary.config import parse_overrides
+
+    found = parse_overrides(settings or [])
+    for key in found:
+        if key in options:
+            raise InputError(f"{key}={found[key]}: write it as an option, --{key}")
+    return found
+
+
+def span(text: str) -> slice:
+    """`A:B` as a slice of dates."""
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise InputError(f"{text!r}: expected two dates, first:last")
+    return slice(first or None, last or None)
+
+
+def dates(text: str) -> str | slice:
+    """One date, or `first:last[:step]` as a slice."""
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise InputError(f"--init {text!r}: expected a date, or first:last:step")
+    return text if len(parts) == 1 else slice(*(part or None for part in parts))
+
+
+def sizes(ds: xr.Dataset) -> str:
+    """`12 init_time × 10 lead_time × …`."""
+    return " × ".join(f"{size} {dim}" for dim, size in ds.sizes.items())
+
+
+def plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[Any]:
+    """What a kind of plot is drawn from: a field for a map, the whole file for scores."""
+    import xarray as xr
+
+    import oceanx as ox
+
+    if not file.exists():
+        raise InputError(f"{file}: no such file")
+    try:
+        ds = xr.open_dataset(file) if file.is_file() else ox.open(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read ({error}); give a store, a forecast or scores") from None
+    if kind == "skill":
+        return [ds, var]
+    if var is None:
+        raise InputError(f"--var: which variable? {file} has {', '.join(map(str, ds.data_vars))}")
+    if var not in ds:
+        raise unknown("variable", var, map(str, ds.data_vars))
+    field = ds[var]
+    for word in select:
+        dim, _, label = word.partition("=")
+        if dim not in field.dims:
+            raise unknown("dimension", dim, map(str, field.dims))
+        number = label.replace(".", "", 1).lstrip("-").isdigit()
+        try:
+            field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
+        except (KeyError, ValueError, TypeError):
+            ends = " to ".join(str(field[dim].values[at]) for at in (0, -1))
+            raise InputError(f"--select {word}: no such label; {dim} has {ends}") from None
+    return [field.squeeze(drop=False)]
+
+
+def print_scores(scores: xr.Dataset) -> None:
+    """The scores at the surface, one table a variable and metric; a row a lead, so that names have room."""
+    import numpy as np
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for name, score in scores.data_vars.items():
+        if str(name).endswith("_missing") or set(score.dims) - {"model", "lead_time", "depth"}:
+            continue
+        at = score.isel(depth=0) if "depth" in score.dims else score
+        days = at.lead_time.values / np.timedelta64(1, "D")
+        models = [str(model) for model in at.model.values]
+        title = escape(f"{name} [{at.attrs.get('units', '1')}]")
+        table = Table("days", *models, title=title, title_justify="left", box=SIMPLE)
+        for day, row in zip(days, at.transpose("lead_time", "model").values, strict=True):
+            table.add_row(f"{day:g}", *(f"{value:#.3g}".rstrip(".") for value in row))
+        console.print(table)
