@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,grib]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,grib,plot]'
 	touch $(READY)
 
 lint: venv

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..vocabulary.constants import SECONDS_PER_DAY
 from ..vocabulary.errors import InputError
 
 Span = tuple[np.datetime64 | None, np.datetime64 | None]
@@ -102,6 +103,17 @@ def refuse_gaps(axis: np.ndarray, missing: np.ndarray, most: float) -> None:
             f"{missing.size} of {axis.size} times from {day(axis[0])} to {day(axis[-1])} are in no file "
             f"(first {day(missing[0])}); give the files between, or choose dates with time=…, "
             f"or accept the gap with max_missing=1"
+        )
+
+
+def refuse_monthly(times: np.ndarray, seconds: float, label: str) -> None:
+    """`InputError` if times are those of monthly means, whose accumulations are per day, not per `seconds`."""
+    months = times.astype("datetime64[M]")
+    monthly = times.size > 1 and np.unique(months).size == times.size and (times == months).all()
+    if monthly and seconds < SECONDS_PER_DAY:
+        raise InputError(
+            f"{label}: holds one time a month, {day(times[0])} to {day(times[-1])}, so its accumulations are monthly "
+            f"means per day; the recipe takes them for {seconds:g} s. Use the recipe era5_monthly"
         )
 
 

@@ -229,6 +229,11 @@ def _with_axis(
             absent = selected[~np.isin(selected, s.times)]
             if absent.size:
                 _refuse_without(sources, name, absent[0])
+    for entry in recipe.steps:
+        for name in entry.get("deaccumulate", {}).get("variables") or ():
+            if name in series:
+                seconds = float(entry["deaccumulate"]["seconds"])
+                axes.refuse_monthly(series[name].times, seconds, sources.label(series[name].times[0], name))
     axis = axes.regular(selected, recipe.frequency, sources.label) if recipe.regular else selected
     missing = axis[~np.isin(axis, selected)]
     axes.refuse_gaps(axis, missing, recipe.max_missing)

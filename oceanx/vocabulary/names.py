@@ -72,17 +72,17 @@ _ATMOSPHERE = (
     Variable("msl", "air_pressure_at_mean_sea_level", "Mean sea level pressure", "Pa", "atmosphere", False,
              (8.0e4, 1.2e5), ("mean_sea_level_pressure",)),
     Variable("ssr", "surface_net_downward_shortwave_flux", "Net short-wave radiation, downward", "W m-2",
-             "atmosphere", False, None, ("surface_net_solar_radiation",)),
+             "atmosphere", False, (0.0, 1400.0), ("surface_net_solar_radiation",)),
     Variable("str", "surface_net_downward_longwave_flux", "Net long-wave radiation, downward", "W m-2",
-             "atmosphere", False, None, ("surface_net_thermal_radiation",)),
+             "atmosphere", False, (-600.0, 300.0), ("surface_net_thermal_radiation",)),
     Variable("strd", "surface_downwelling_longwave_flux_in_air", "Long-wave radiation, downward", "W m-2",
-             "atmosphere", False, None, ("surface_thermal_radiation_downwards",)),
+             "atmosphere", False, (0.0, 700.0), ("surface_thermal_radiation_downwards",)),
     Variable("slhf", "surface_downward_latent_heat_flux", "Latent heat flux, downward", "W m-2",
-             "atmosphere", False, None, ("surface_latent_heat_flux",)),
+             "atmosphere", False, (-2500.0, 500.0), ("surface_latent_heat_flux",)),
     Variable("sshf", "surface_downward_sensible_heat_flux", "Sensible heat flux, downward", "W m-2",
-             "atmosphere", False, None, ("surface_sensible_heat_flux",)),
+             "atmosphere", False, (-2500.0, 1500.0), ("surface_sensible_heat_flux",)),
     Variable("tp", "lwe_precipitation_rate", "Total precipitation", "m s-1", "atmosphere", False,
-             None, ("total_precipitation",)),
+             (0.0, 1.0e-4), ("total_precipitation",)),
 )  # fmt: skip
 
 _STATIC = (

@@ -149,6 +149,14 @@ def test_forecast_layout(real, tmp_path):
     same(ds.u10, raw.transpose(1, 0, 2, 3).reshape(26, 16, 16)[:, ::-1])
 
 
+@pytest.mark.real
+def test_monthly_means_are_not_taken_for_hourly_values(real, tmp_path):
+    """Their accumulations are per day: divided by 3600 s, radiation would be 24 times too strong."""
+    with pytest.raises(InputError, match="Use the recipe era5_monthly"):
+        data.bake("era5", real(EXPVER), tmp_path / "m.zarr")
+    assert not (tmp_path / "m.zarr").exists()
+
+
 def test_expver_dimension_of_monthly_means(real, tmp_path):
     path = real(EXPVER)
     ds = data.bake("era5_monthly", path, tmp_path / "m.zarr")
