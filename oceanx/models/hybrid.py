@@ -8,7 +8,7 @@ N says nothing and the hybrid is its physics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import PositiveInt
@@ -25,8 +25,6 @@ from oceanx.vocabulary.errors import InputError
 
 from .background import climatology, seasonal
 from .named_network import NamedNetwork, Statistics
-
-Term = Callable[[Mapping[str, Tensor]], Tendency]
 
 
 class HybridConfig(Config):
@@ -65,7 +63,12 @@ class Hybrid(nn.Module):
         self.network = NamedNetwork(config.net, task, geometry, statistics, hints=config.moved + config.guided)
 
     def forward(self, state: State, forcing: Forcing) -> State:
-        steady = self._closure(state, forcing) - self._mean_transport(forcing)
+        mean = climatology(forcing.now, self.task.prognostic.names)
+        usual, drift = (self.physics(mean), self.drift(mean)) if mean else (Tendency({}), Tendency({}))
+        # The network sees what transport is about to do.
+        hints = (self.physics(state) - usual) + (self.drift(state) - drift)
+        change = self.network(state, forcing, hints.over(self.task.seconds))
+        steady = Tendency({name: field / self.task.seconds for name, field in change.items()}) - usual
 
         def dynamics(x: State) -> Tendency:
             return self.physics(x) + steady
@@ -78,24 +81,8 @@ class Hybrid(nn.Module):
         flow, cells = self._flow(state), self.geometry.layers
         return Tendency({name: transport(state[name], flow, cells, self.config.scheme) for name in self.config.moved})
 
-    def _mean_transport(self, forcing: Forcing) -> Tendency:
-        """P(c) at the start of the step; nothing without climatology."""
-        mean = climatology(forcing.now, self.task.prognostic.names)
-        return self.physics(mean) if mean else Tendency({})
-
-    def _closure(self, state: State, forcing: Forcing) -> Tendency:
-        """N(x, f) as a tendency: the network sees what transport is about to do."""
-        hints = self._anomalous(self.physics, state, forcing) + self._anomalous(self._drift, state, forcing)
-        change = self.network(state, forcing, hints.over(self.task.seconds))
-        return Tendency({name: field / self.task.seconds for name, field in change.items()})
-
-    def _anomalous(self, term: Term, state: State, forcing: Forcing) -> Tendency:
-        """A term of the state, less the same term of the climatology where there is one."""
-        mean = climatology(forcing.now, state)
-        return term(state) - term(mean) if mean else term(state)
-
-    def _drift(self, state: Mapping[str, Tensor]) -> Tendency:
-        """Transport of the guided surface fields by the column's mean current."""
+    def drift(self, state: Mapping[str, Tensor]) -> Tendency:
+        """Transport of the guided surface fields by the column's mean current, in their units per second."""
         flow = Flux(*(flux.sum(1, keepdim=True) for flux in self._flow(state)))
         columns = self.geometry.columns
         return Tendency(
