@@ -1,14 +1,13 @@
 """Files → CF Zarr stores → Datasets. xarray, never torch."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import Any
+from ..vocabulary.lazy import lazily
 
-_HOMES = {"bake": "recipe", "Recipe": "recipe", "open": "catalog"}
+if TYPE_CHECKING:
+    from .catalog import open
+    from .recipe import Recipe, bake
 
+__all__ = ["Recipe", "bake", "open"]
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = lazily(__name__, {"bake": "recipe", "Recipe": "recipe", "open": "catalog"})

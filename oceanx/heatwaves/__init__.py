@@ -1,20 +1,23 @@
 """Marine heatwaves after Hobday et al. (2016). xarray, never torch."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "threshold": "baseline",
-    "detect": "detection",
-    "events": "detection",
-    "exceedance": "verification",
-    "exceedance_scores": "verification",
-}
+from ..vocabulary.lazy import lazily
+
+if TYPE_CHECKING:
+    from .baseline import threshold
+    from .detection import detect, events
+    from .verification import exceedance, exceedance_scores
 
 __all__ = ["detect", "events", "exceedance", "exceedance_scores", "threshold"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "threshold": "baseline",
+        "detect": "detection",
+        "events": "detection",
+        "exceedance": "verification",
+        "exceedance_scores": "verification",
+    },
+)

@@ -5,11 +5,19 @@ Every function returns a matplotlib `Figure` that a notebook shows by itself; `f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# What is reached as `oceanx.plot.<name>`, and the module it lives in. No module bears the name of a function:
-# importing it would put the module in the function's place.
+from ..vocabulary.lazy import lazily
+
+if TYPE_CHECKING:
+    from .curves import skill
+    from .events import exceedance, heatwave
+    from .maps import map, triptych
+    from .page import Code, Heading, Picture, Table, Text, report
+    from .sections import hovmoller, profile, section
+    from .tables import table
+
+# What is reached as `oceanx.plot.<name>`, and the module it lives in.
 _KINDS = {
     "map": "maps",
     "triptych": "maps",
@@ -50,14 +58,12 @@ __all__ = [
 ]
 
 
+_found = lazily(__name__, _KINDS | _PAGES)
+
+
 def __getattr__(name: str) -> Any:
     """The functions, loaded when first asked for; `KINDS` maps the name of a kind of figure to its function."""
-    if name == "KINDS":
-        return {kind: __getattr__(kind) for kind in _KINDS}
-    home = (_KINDS | _PAGES).get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{home}", __name__), name)
+    return {kind: _found(kind) for kind in _KINDS} if name == "KINDS" else _found(name)
 
 
 def __dir__() -> list[str]:

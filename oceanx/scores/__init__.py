@@ -1,21 +1,25 @@
 """Forecast + truth → labelled scores. xarray, never torch."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "score": "scoring",
-    "skill": "scoring",
-    "combine": "aggregate",
-    "METRICS": "metrics",
-    "Region": "regions",
-    "REGIONS": "regions",
-}
+from ..vocabulary.lazy import lazily
+
+if TYPE_CHECKING:
+    from .aggregate import combine
+    from .metrics import METRICS
+    from .regions import REGIONS, Region
+    from .scoring import score, skill
 
 __all__ = ["METRICS", "REGIONS", "Region", "combine", "score", "skill"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "score": "scoring",
+        "skill": "scoring",
+        "combine": "aggregate",
+        "METRICS": "metrics",
+        "Region": "regions",
+        "REGIONS": "regions",
+    },
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -132,10 +133,15 @@ def _forecasts(made: Demo, ds: xr.Dataset, config: TrainConfig, say: Progress) -
         path = made.forecasts[name]
         if not path.exists():
             forecast(maker(), ds, list(STARTS), LEAD, forcing="observed", to=path, resume=True, progress=say)
-    for name, weather in (("oracle", "true"), ("oracle_unknown_weather", "unknown")):
+    limits: tuple[tuple[str, Literal["true", "unknown"]], ...] = (
+        ("oracle", "true"),
+        ("oracle_unknown_weather", "unknown"),
+    )
+    for name, weather in limits:
         path = made.forecasts[name]
         if not path.exists():
-            best = synthetic.oracle(made.raw, list(STARTS), lead=pd.Timedelta(LEAD).days, weather=weather, progress=say)
+            days = pd.Timedelta(LEAD).days
+            best = synthetic.oracle(made.raw, list(STARTS), lead=days, weather=weather, progress=say)
             with files.replacing(path) as building:
                 best.to_zarr(building, zarr_format=3, consolidated=False)
     return {name: labels.open_forecast(path) for name, path in made.forecasts.items()}

@@ -30,7 +30,7 @@ def write_report(
     """One self-contained HTML page about a demo."""
     limits = exceeded[["climatology", "threshold"]]
     place = _hottest(ds, fcs["hybrid"], limits)
-    sections = [
+    sections: list[plot.Heading | plot.Text | plot.Picture | plot.Table | plot.Code] = [
         plot.Heading("How good are the forecasts?"),
         plot.Text(_headline(scores)),
         plot.Picture(

@@ -11,23 +11,29 @@ Examples
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "CREDIT": "config",
-    "Ocean": "config",
-    "Model": "model",
-    "Keys": "model",
-    "Paths": "run",
-    "write": "run",
-    "oracle": "limit",
-    "static": "sea_floor",
-}
+from oceanx.vocabulary.lazy import lazily
+
+if TYPE_CHECKING:
+    from .config import CREDIT, Ocean
+    from .limit import oracle
+    from .model import Keys, Model
+    from .run import Paths, write
+    from .sea_floor import static
+
 __all__ = ["CREDIT", "Keys", "Model", "Ocean", "Paths", "oracle", "static", "write"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "CREDIT": "config",
+        "Ocean": "config",
+        "Model": "model",
+        "Keys": "model",
+        "Paths": "run",
+        "write": "run",
+        "oracle": "limit",
+        "static": "sea_floor",
+    },
+)
