@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from oceanx.ocean import grid
@@ -113,17 +113,24 @@ def fill_land(
     where
         What to call these fields in the message, such as their dates.
     """
-    filled = {}
+    refuse_nan(fields, mask, where)
+    return {name: torch.where(wet_of(field, mask), field.float(), 0.0) for name, field in fields.items()}
+
+
+def refuse_nan(fields: Mapping[str, Tensor], mask: Float[Tensor, "depth lat lon"], where: str) -> None:
+    """Raise `InputError` naming the first variable that is NaN in a wet cell, and in how many."""
     for name, field in fields.items():
-        wet = (mask if field.shape[1] == len(mask) else mask[:1]).bool()
-        lacking = int((field.isnan() & wet).sum())
+        lacking = int((field.isnan() & wet_of(field, mask)).sum())
         if lacking:
             raise InputError(
                 f"{name}: {lacking} wet cells are NaN at {where}; list the day under missing_times, or bake again so "
                 "that the mask fits the data"
             )
-        filled[name] = torch.where(wet, field.float(), 0.0)
-    return filled
+
+
+def wet_of(field: Tensor, mask: Float[Tensor, "depth lat lon"]) -> Bool[Tensor, "level lat lon"]:
+    """The wet cells of a field with as many levels as the mask has, or of a surface field."""
+    return (mask if field.shape[1] == len(mask) else mask[:1]).bool()
 
 
 def grid_of(ds: xr.Dataset, channels: Channels) -> xr.Dataset:

@@ -84,10 +84,9 @@ class Windows(Dataset[Window]):
     def _forcing(self, firsts: list[int]) -> dict[str, Tensor]:
         """The atmosphere, and the climatology of all windows at once; 0 where undefined, as the network reads land."""
         told = [self._read(self.task.forcing, at) for at in firsts]
-        for at, fields in zip(firsts, told, strict=True):
-            for name, field in fields.items():
-                if field.isnan().flatten(1).all(1).any():
-                    raise InputError(f"{name}: all NaN within {self._dates(at)}; list the day under missing_times")
+        if self.task.forcing not in self._kept:
+            for at, fields in zip(firsts, told, strict=True):
+                seam.refuse_nan(fields, self.mask, self._dates(at))
         forcing = _stack(told)
         if self.climatology is not None:
             times = np.concatenate([self.times[at : at + self.steps + 1] for at in firsts])
@@ -107,13 +106,14 @@ class Windows(Dataset[Window]):
         """Read everything once, now; the land is filled once too, and every day of every window looked at."""
         self._kept = {channels: seam.to_fields(part.load(), channels) for channels, part in self._parts.items()}
         used = np.unique(self._valid[:, None] + np.arange(self.steps + 1))
-        state = self._kept[self.task.prognostic]
-        for name, field in state.items():
-            wet = (self.mask if field.shape[1] == len(self.mask) else self.mask[:1]).bool()
-            lacking = (field.isnan() & wet).flatten(1).any(1).numpy()
-            for at in used[lacking[used]][:1]:
-                seam.fill_land({name: field[at : at + 1]}, self.mask, _day(self.times[at]))
-            state[name] = torch.where(wet, field.float(), 0.0)
+        for channels, fields in self._kept.items():
+            for name, field in fields.items():
+                wet = seam.wet_of(field, self.mask)
+                lacking = (field.isnan() & wet).flatten(1).any(1).numpy()
+                for at in used[lacking[used]][:1]:
+                    seam.refuse_nan({name: field[at : at + 1]}, self.mask, _day(self.times[at]))
+                state = channels == self.task.prognostic
+                fields[name] = torch.where(wet, field.float(), 0.0) if state else torch.nan_to_num(field.float())
 
     @property
     def nbytes(self) -> int:

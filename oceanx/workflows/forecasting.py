@@ -170,7 +170,7 @@ def _some(
     mask = seam.wet_mask(template)
     where = f"{starts[0]} to {starts[-1]}"
     state = State(seam.fill_land(seam.to_fields(there, task.prognostic), mask, where))
-    told = (_told(model, ds, task, starts, lead, forcing) for lead in (np.timedelta64(0, "ns"), *leads))
+    told = (_told(model, ds, task, starts, lead, forcing, mask) for lead in (np.timedelta64(0, "ns"), *leads))
     states = [*([state] if analysis else []), *rollout(model, state, _pairs(told))]
     named = {}
     for name in task.prognostic.names:
@@ -193,7 +193,13 @@ def _pairs(told: Iterator[Fields]) -> Iterator[Forcing]:
 
 
 def _told(
-    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, lead: np.timedelta64, mode: ForcingMode
+    model: Model,
+    ds: xr.Dataset,
+    task: Task,
+    starts: np.ndarray,
+    lead: np.timedelta64,
+    mode: ForcingMode,
+    mask: torch.Tensor,
 ) -> Fields:
     """Everything a model is told about one lead: the atmosphere, climatologies, and damping."""
     valid = starts + lead
@@ -202,8 +208,10 @@ def _told(
         if mode == "climatology":
             fields |= {name: fields[name + CLIMATOLOGY] for name in task.forcing.names}
         else:
-            there = seam.select(ds, task.forcing).sel(time=valid if mode == "observed" else starts)
-            fields |= seam.to_fields(there.load(), task.forcing)
+            times = valid if mode == "observed" else starts
+            air = seam.to_fields(seam.select(ds, task.forcing).sel(time=times).load(), task.forcing)
+            seam.refuse_nan(air, mask, f"{times[0]} to {times[-1]}")
+            fields |= air
     if model.damping is not None and lead > np.timedelta64(0):
         fields |= _damping(model.damping, task, lead, len(starts))
     return Fields({name: torch.nan_to_num(field.float()) for name, field in fields.items()})

@@ -80,9 +80,12 @@ def test_unlisted_nan_is_an_error() -> None:
     with pytest.raises(InputError, match=r"thetao: 1 wet cells are NaN at 2001-12-0[56]"):
         list(batches(ds, TASK, shuffle=False))
     ds = toy_dataset.ocean(20)
-    ds.u10[5] = np.nan
-    with pytest.raises(InputError, match="u10: all NaN"):
-        list(batches(ds, TASK, shuffle=False))
+    ds.u10[5, 6, 6] = np.nan
+    for store in (ds, ds.chunk(time=4)):
+        with pytest.raises(InputError, match=r"u10: 1 wet cells are NaN at 2001-12-0[56]"):
+            list(batches(store, TASK, shuffle=False))
+        with pytest.raises(InputError, match="u10: 1 wet cells are NaN"):
+            Windows(store, TASK)[5]
 
 
 def test_no_window_is_an_error() -> None:

@@ -161,6 +161,15 @@ def test_refused(ocean: xr.Dataset, changes: dict, message: str) -> None:
         ox.forecast(WINDY, ocean, **options)
 
 
+def test_forcing_that_is_not_there_is_refused() -> None:
+    """A hole in the atmosphere over the sea is no calm."""
+    ds = toy_dataset.ocean(20)
+    ds.u10[7, 6, 6] = np.nan
+    with pytest.raises(InputError, match="u10: 1 wet cells are NaN at 2001-12-08"):
+        ox.forecast(WINDY, ds, ds.time.values[5], "4D", forcing="observed")
+    assert ox.forecast(WINDY, ds, ds.time.values[5], "4D").zos.notnull().any()
+
+
 def test_another_grid_is_refused(ocean: xr.Dataset) -> None:
     model = Model("elsewhere", add_wind, task=TASK, grid=ocean.coords.to_dataset())
     moved = ocean.assign_coords(longitude=ocean.longitude + 1.0)
