@@ -176,13 +176,25 @@ def _some(
     for name in task.prognostic.names:
         # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
         cube = torch.stack([x[name] for x in states], dim=1)
-        wet = mask if name in task.prognostic.volume else mask[:1]
-        values = torch.where(wet.bool(), cube, torch.nan).numpy()
-        dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
         volume = name in task.prognostic.volume
+        wet = (mask if volume else mask[:1]).bool()
+        _refuse_blow_up(name, cube, wet, starts, template.lead_time.values)
+        values = torch.where(wet, cube, torch.nan).numpy()
+        dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
         kept = dims if volume else tuple(d for d in dims if d != "depth")
         named[name] = (kept, values if volume else values[:, :, 0], template[name].attrs)
     return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
+
+
+def _refuse_blow_up(name: str, cube: torch.Tensor, wet: torch.Tensor, starts: np.ndarray, leads: np.ndarray) -> None:
+    """`InputError` naming the first start date and lead at which a model's sea is no longer a number."""
+    bad = (~cube.isfinite() & wet).flatten(2).any(2).nonzero()
+    if len(bad):
+        start, lead = (int(at) for at in bad[0])
+        raise InputError(
+            f"{name}: the model's sea is no longer a number {pd.Timedelta(leads[lead])} after {starts[start]}; nothing "
+            "of this start date is kept. Train the model with longer rollouts, or forecast to a shorter lead"
+        )
 
 
 def _pairs(told: Iterator[Fields]) -> Iterator[Forcing]:

@@ -170,6 +170,19 @@ def test_forcing_that_is_not_there_is_refused() -> None:
     assert ox.forecast(WINDY, ds, ds.time.values[5], "4D").zos.notnull().any()
 
 
+def test_a_model_that_blows_up_is_caught(tmp_path: Path) -> None:
+    """No store with holes in the sea: the first bad date and lead are named."""
+    ds = toy_dataset.ocean(20)
+
+    def exploding(state: State, forcing: Forcing) -> State:
+        return State({"zos": (state["zos"].abs() + 2.0) ** 40})
+
+    model = Model("exploding", exploding, task=Task(prognostic=TASK.prognostic))
+    with pytest.raises(InputError, match=r"zos: the model's sea is no longer a number [123] days .* after 2001-12-06"):
+        ox.forecast(model, ds, ds.time.values[5:7], "9D", to=tmp_path / "fc.zarr")
+    assert not (tmp_path / "fc.zarr").exists()
+
+
 def test_another_grid_is_refused(ocean: xr.Dataset) -> None:
     model = Model("elsewhere", add_wind, task=TASK, grid=ocean.coords.to_dataset())
     moved = ocean.assign_coords(longitude=ocean.longitude + 1.0)
