@@ -82,7 +82,7 @@ def train(
         log = Log(run, here, checkpoint.iteration, progress)
 
         for stage in config.stages:
-            if checkpoint.share() >= stage.until:
+            if here.agree(checkpoint.share()) >= stage.until:
                 continue
             windows = _windows(ds, run, config, stage.rollout)
             order = GlobalBatches(
