@@ -18,6 +18,7 @@ from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import split, stack
 from oceanx.vocabulary.channels import Channels
 from oceanx.vocabulary.errors import InputError, unknown
+from oceanx.vocabulary.names import VARIABLES
 
 DEPTH_TOLERANCE = 0.02  # of the depth itself, plus 0.1 m: how far a named level may lie from the grid's
 
@@ -25,8 +26,11 @@ DEPTH_TOLERANCE = 0.02  # of the depth itself, plus 0.1 m: how far a named level
 def select(ds: xr.Dataset, channels: Channels) -> xr.Dataset:
     """The variables of `channels` at its levels, lazily; `InputError` names what the Dataset lacks."""
     for name in channels.names:
+        if name not in ds.data_vars and name not in VARIABLES:
+            raise unknown("variable", name, map(str, ds.data_vars))
         if name not in ds.data_vars:
-            raise unknown("variable", name, [str(v) for v in ds.data_vars])
+            has = ", ".join(map(str, ds.data_vars)) or "none"
+            raise InputError(f"{name}: the Dataset lacks this variable, it has {has}; open the store that holds it too")
         if ("depth" in ds[name].dims) != (name in channels.volume):
             expected = "a volume" if name in channels.volume else "a surface"
             raise InputError(f"{name}: expected {expected} variable, found dimensions {ds[name].dims}")

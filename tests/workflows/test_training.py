@@ -133,7 +133,7 @@ class TestRefuses:
         assert not (tmp_path / "run").exists()
 
     def test_a_missing_variable_or_level(self, small: TrainConfig, ocean: xr.Dataset, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="unknown variable 'zos'"):
+        with pytest.raises(InputError, match="zos: the Dataset lacks this variable"):
             train(small, ocean.drop_vars("zos"), tmp_path / "run")
         with pytest.raises(InputError, match=r"no level near 47\.374 m"):
             train(small, ocean.isel(depth=[0, 2]), tmp_path / "run")
