@@ -159,10 +159,12 @@ def wet_mask(labelled: xr.Dataset) -> Float[Tensor, "depth lat lon"]:
 
 def geometry(labelled: xr.Dataset) -> Geometry:
     """The Geometry of `grid_of`: metrics of its cells and faces as tensors; one layer 1 m thick if it has no depth."""
+    if min(labelled.sizes["latitude"], labelled.sizes["longitude"]) < 2:
+        raise InputError("the grid has a single row or column; a model needs at least 2 × 2 cells")
     volume = "depth" in labelled.dims
     return Geometry(
-        torch.from_numpy(_edges(labelled.latitude.values, limit=90.0)),
-        torch.from_numpy(_edges(labelled.longitude.values)),
+        torch.from_numpy(grid.edges(labelled.latitude.values).clip(-90.0, 90.0)),
+        torch.from_numpy(grid.edges(labelled.longitude.values)),
         torch.from_numpy(labelled.depth.values.astype("float64") if volume else np.zeros(1)),
         torch.from_numpy(labelled.thickness.values.astype("float64") if volume else np.ones(1)),
         wet_mask(labelled),
@@ -173,13 +175,3 @@ def geometry(labelled: xr.Dataset) -> Geometry:
 def statistics(ds: xr.Dataset) -> dict[str, Float[Tensor, " level"]]:
     """The statistics of `ocean.statistics` as tensors, one value a level (one for a surface variable)."""
     return {str(name): torch.from_numpy(np.atleast_1d(ds[name].values).astype("float32")) for name in ds.data_vars}
-
-
-def _edges(centres: np.ndarray, limit: float | None = None) -> np.ndarray:
-    """Cell edges half-way between centres, in float64; clipped at ±limit."""
-    centres = centres.astype("float64")
-    if len(centres) < 2:
-        raise InputError("the grid has a single row or column; a model needs at least 2 × 2 cells")
-    inner = (centres[1:] + centres[:-1]) / 2
-    edges = np.concatenate([[2 * centres[0] - inner[0]], inner, [2 * centres[-1] - inner[-1]]])
-    return edges if limit is None else edges.clip(-limit, limit)

@@ -55,7 +55,7 @@ def area(latitude: xr.DataArray, longitude: xr.DataArray) -> xr.DataArray:
     lat, lon = _ascending(latitude, "latitude"), _ascending(longitude, "longitude")
     if lat.size == 1 and lon.size == 1:
         raise InputError("latitude, longitude: a single point has no cell size; give `cell_area` as a coordinate")
-    south_north = np.clip(_bounds(lat, alone=_spacing(lon)), -90.0, 90.0)
+    south_north = np.clip(edges(lat, alone=_spacing(lon)), -90.0, 90.0)
     height = np.diff(np.sin(np.deg2rad(south_north)))
     width = np.deg2rad(_widths(lon, alone=_spacing(lat)))
     return xr.DataArray(
@@ -64,6 +64,18 @@ def area(latitude: xr.DataArray, longitude: xr.DataArray) -> xr.DataArray:
         dims=HORIZONTAL,
         attrs=VARIABLES["cell_area"].attrs,
     )
+
+
+def edges(centres: np.ndarray, alone: float = 0.0) -> np.ndarray:
+    """Cell edges half-way between ascending centres, one more than these; the outermost mirrored about their centres.
+
+    A centre that stands by itself gets a cell as wide as `alone`.
+    """
+    centres = np.asarray(centres, dtype=float)
+    if centres.size == 1:
+        return centres[0] + alone * np.array([-0.5, 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
 
 def thickness(depth: xr.DataArray) -> xr.DataArray:
@@ -200,18 +212,10 @@ def _spacing(centres: np.ndarray) -> float:
     return float(np.diff(centres).mean()) if centres.size > 1 else 0.0
 
 
-def _bounds(centres: np.ndarray, alone: float) -> np.ndarray:
-    """Cell edges half-way between centres; the outermost mirrored about their centres."""
-    if centres.size == 1:
-        return centres[0] + alone * np.array([-0.5, 0.5])
-    middle = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
-
-
 def _widths(lon: np.ndarray, alone: float) -> np.ndarray:
     """Cell widths in degrees; on a periodic axis the seam is half-way between last and first."""
     if not is_periodic(xr.DataArray(lon, dims="longitude")):
-        return np.diff(_bounds(lon, alone))
+        return np.diff(edges(lon, alone))
     steps = np.diff(np.append(lon, lon[0] + 360.0))
     return (steps + np.roll(steps, 1)) / 2
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from ..ocean import grid
 from ..vocabulary.errors import InputError
 from . import words
 
@@ -56,8 +57,7 @@ def edges(centres: xr.DataArray) -> np.ndarray:
         raise InputError(
             f"{centres.name}: a map needs two or more ascending values, found {values.size}; sort it first"
         )
-    between = (values[1:] + values[:-1]) / 2
-    return np.concatenate([[2 * values[0] - between[0]], between, [2 * values[-1] - between[-1]]])
+    return grid.edges(values)
 
 
 def on_water(field: xr.DataArray, cells: Cells) -> xr.DataArray:
@@ -76,12 +76,12 @@ def coast(cells: Cells) -> np.ndarray:
     return np.concatenate([upright, level])
 
 
-def areas(grid: xr.DataArray) -> np.ndarray:
+def areas(field: xr.DataArray) -> np.ndarray:
     """Areas of cells: the coordinate `cell_area`, or else in proportion to the cosine of latitude."""
-    if "cell_area" in grid.coords:
-        return grid.coords["cell_area"].transpose(*PLANE).values
-    shape = (grid.sizes["latitude"], grid.sizes["longitude"])
-    return np.broadcast_to(np.cos(np.deg2rad(grid["latitude"].values))[:, None], shape)
+    if "cell_area" in field.coords:
+        return field.coords["cell_area"].transpose(*PLANE).values
+    shape = (field.sizes["latitude"], field.sizes["longitude"])
+    return np.broadcast_to(np.cos(np.deg2rad(field["latitude"].values))[:, None], shape)
 
 
 def share(chosen: np.ndarray, field: xr.DataArray) -> float:
