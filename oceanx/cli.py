@@ -15,7 +15,7 @@ from oceanx import cli_words as words
 from oceanx.vocabulary.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from oceanx.workflows.progress import Progress
+    from oceanx.vocabulary.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -7,12 +7,14 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import xarray as xr
 from pydantic import Field, field_validator, model_validator
+
+from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.config import Config, override, read_yaml
 from ..vocabulary.errors import unknown
@@ -26,7 +28,6 @@ from .readers import READERS
 from .readers.part import Wanted, everything
 from .sources import Sources, files
 
-Progress = Callable[[str, int, int], None]
 Source = str | os.PathLike[str] | list[Any] | tuple[Any, ...]
 
 

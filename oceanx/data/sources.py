@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+
+from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import variable
@@ -78,7 +80,7 @@ class Sources:
         paths: list[Path],
         scratch: Path,
         when: axes.Span,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Sources:
         """Look into every file once.
 

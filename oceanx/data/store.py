@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,8 @@ import pandas as pd
 import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
+
+from oceanx.vocabulary.progress import Progress
 
 from ..ocean import grid
 from ..vocabulary.errors import InputError
@@ -44,7 +46,7 @@ def write(
     target: Path,
     *,
     resume: bool = True,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the store that a recipe makes of its sources, and give it its name when it is complete."""
     groups = _groups(sources)
@@ -209,7 +211,7 @@ def _fill(
     sources: Sources,
     groups: list[list[str]],
     blocks: list[Block],
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> None:
     """Read and write every block that is not done; one is written while the next is read."""
     group = zarr.open_group(work / "store", mode="r+", zarr_format=3)

@@ -30,8 +30,6 @@ class NamedNetwork(nn.Module):
         Names of prognostic variables for which `forward` is given an `Increment` to look at.
     """
 
-    area: Tensor
-
     def __init__(
         self, net: UNetConfig, task: Task, geometry: Geometry, statistics: Statistics, hints: tuple[str, ...] = ()
     ):

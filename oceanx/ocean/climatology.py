@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
-Progress = Callable[[str, int, int], None]
+from ..vocabulary.errors import InputError
 
 YEAR = 366  # days: every date has its own, 29 February included
 BLOCK_BYTES = 16 * 2**20  # how much of one variable is held at a time

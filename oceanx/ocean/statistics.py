@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from oceanx.vocabulary.progress import Progress
+
 from ..vocabulary.errors import InputError, unknown
 from .climatology import at, blocks
 from .grid import area
 from .labels import wet_cells
-
-Progress = Callable[[str, int, int], None]
 
 
 def statistics(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+
+from oceanx.vocabulary.progress import Progress
 
 from ..ocean.climatology import at
 from ..ocean.grid import area
 from ..ocean.labels import wet_cells
 from ..vocabulary.errors import InputError
 from .metrics import STATISTICS, Fields
-
-Progress = Callable[[str, int, int], None]
 
 BATCH_BYTES = 256 * 2**20  # how much of one variable, over all models, is held at a time
 

@@ -13,7 +13,8 @@ from ..ocean.grid import same_grid
 from ..ocean.labels import check
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS
-from .aggregate import Progress, aggregate
+from ..vocabulary.progress import Progress
+from .aggregate import aggregate
 from .metrics import METRICS
 from .regions import resolve
 

@@ -88,10 +88,9 @@ class Windows(Dataset[Window]):
             for at, fields in zip(firsts, told, strict=True):
                 seam.refuse_nan(fields, self.mask, self._dates(at))
         forcing = _stack(told)
-        if self.climatology is not None:
-            times = np.concatenate([self.times[at : at + self.steps + 1] for at in firsts])
-            seasonal = background(self.climatology, times, self.task)
-            forcing |= {name: field.unflatten(0, (len(firsts), -1)) for name, field in seasonal.items()}
+        times = np.concatenate([self.times[at : at + self.steps + 1] for at in firsts])
+        seasonal = background(self.climatology, times, self.task)
+        forcing |= {name: field.unflatten(0, (len(firsts), -1)) for name, field in seasonal.items()}
         return {name: torch.nan_to_num(field.float()) for name, field in forcing.items()}
 
     def _dates(self, at: int) -> str:

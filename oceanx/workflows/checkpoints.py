@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
 from .processes import Processes
 from .runs import Run, restore, save_tensors, tensors
@@ -89,7 +89,7 @@ class Checkpoint:
 class Log:
     """`log.csv`: a row an iteration. Rows after the checkpoint that a run goes on from are dropped."""
 
-    def __init__(self, run: Run, here: Processes, iteration: int, progress: Callable[[str, int, int], None] | None):
+    def __init__(self, run: Run, here: Processes, iteration: int, progress: Progress | None):
         self.path, self.here, self.progress = run / "log.csv", here, progress
         if here.first:
             kept = _rows(run)[:iteration] if iteration else []

@@ -21,6 +21,7 @@ from oceanx.ocean import labels, synthetic
 from oceanx.scores import score
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
 from . import references, runs
 from .demo_report import write_report
@@ -28,8 +29,6 @@ from .forecasting import forecast
 from .model import Model
 from .train_config import TrainConfig, preset
 from .training import train
-
-Progress = Callable[[str, int, int], None]
 
 TRAINING = ("2001-01-01", "2003-12-31")
 WITHHELD = ("2004-01-01", "2004-12-31")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +19,14 @@ from oceanx.tensors.integrate import rollout
 from oceanx.tensors.state import Fields, Forcing, State
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels, Task
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
 from .batching import missing_times
 from .forecast_store import ForecastStore
-from .model import Model
+from .model import Model, background
 
 ForcingMode = Literal["observed", "persisted", "climatology"]
 Dates = str | np.datetime64 | pd.Timestamp | slice | Sequence[Any]
-Progress = Callable[[str, int, int], None]
 
 STATES_AT_ONCE = 2**28  # bytes of state that one rollout may hold: start dates are taken together up to this
 
@@ -215,7 +215,7 @@ def _told(
 ) -> Fields:
     """Everything a model is told about one lead: the atmosphere, climatologies, and damping."""
     valid = starts + lead
-    fields: dict[str, Any] = model.background(valid, task)
+    fields: dict[str, Any] = background(model.climatology, valid, task)
     if task.forcing.names:
         if mode == "climatology":
             fields |= {name: fields[name + CLIMATOLOGY] for name in task.forcing.names}

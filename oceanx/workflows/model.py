@@ -71,16 +71,12 @@ class Model:
         if self.grid is not None:
             grid.same_grid(self.grid.drop_dims("depth", errors="ignore"), ds)
 
-    def background(self, times: np.ndarray, task: Task) -> dict[str, Any]:
-        """The climatology at these times as fields named `<variable>_climatology`; empty without one."""
-        if self.climatology is None:
-            return {}
-        return background(self.climatology, times, task)
 
-
-def background(climatology: xr.Dataset, times: np.ndarray, task: Task) -> dict[str, Any]:
-    """The climatology of a task's variables at these times, as named tensors; land stays NaN."""
+def background(climatology: xr.Dataset | None, times: np.ndarray, task: Task) -> dict[str, Any]:
+    """The climatology of a task's variables at these times as fields `<variable>_climatology`; none without one."""
     fields: dict[str, Any] = {}
+    if climatology is None:
+        return fields
     for channels in (task.prognostic, task.forcing):
         known = [name for name in channels.names if name in climatology]
         if known:
@@ -101,7 +97,7 @@ def refuse_without_time(ds: xr.Dataset) -> None:
         raise InputError(f"the data have no dimension `time` of dates, {found}; give analyses, not a forecast")
 
 
-def implied_task(ds: xr.Dataset, step: str | None = None) -> Task:
+def implied_task(ds: xr.Dataset) -> Task:
     """The Task of everything in a Dataset that belongs to the ocean, stepped by its own time step."""
     ocean = [str(n) for n in ds.data_vars if n in VARIABLES and VARIABLES[str(n)].realm in ("ocean", "ice")]
     if not ocean:
@@ -109,7 +105,7 @@ def implied_task(ds: xr.Dataset, step: str | None = None) -> Task:
     volume = tuple(name for name in ocean if "depth" in ds[name].dims)
     surface = tuple(name for name in ocean if "depth" not in ds[name].dims)
     depth = tuple(float(z) for z in ds.depth.values) if volume else ()
-    return Task(prognostic=Channels(volume=volume, surface=surface, depth=depth), step=step or step_of(ds))
+    return Task(prognostic=Channels(volume=volume, surface=surface, depth=depth), step=step_of(ds))
 
 
 def step_of(ds: xr.Dataset) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[str, int, int], None]
+from oceanx.vocabulary.progress import Progress
 
 _SECONDS = 5.0  # between plain lines about one thing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,14 +16,13 @@ from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary import files
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
 from .batching import GlobalBatches, small, valid_windows
 from .model import refuse_without_time
 from .processes import Processes
 from .runs import Run, build, described
 from .train_config import TrainConfig
-
-Progress = Callable[[str, int, int], None]
 
 
 def training_data(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:

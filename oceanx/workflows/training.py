@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from oceanx.objectives import Objective
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
 
 from . import runs
 from .batching import GlobalBatches, Windows, loader, small, unpack
@@ -22,8 +22,6 @@ from .processes import Processes, processes
 from .run_setup import former, prepare, refuse_at_once, training_data
 from .runs import Run
 from .train_config import TrainConfig
-
-Progress = Callable[[str, int, int], None]
 
 
 def train(

@@ -12,12 +12,13 @@ import xarray as xr
 
 from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
+from oceanx.vocabulary.progress import Progress
 
 from . import files
 from .column import OCEAN
 from .dynamics import Fields
 from .model import Keys, Model
-from .run import Paths, Progress, load_model, load_state
+from .run import Paths, load_model, load_state
 
 Known = Literal["true", "unknown"]
 
@@ -31,7 +32,7 @@ def oracle(
     noise: Known = "unknown",
     members: int = 3,
     workers: int = 2,
-    progress: Progress = None,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """The best attainable forecast, (member, init_time, lead_time, depth, latitude, longitude).
 

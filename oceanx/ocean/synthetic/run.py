@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,13 +15,12 @@ import numpy as np
 
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.files import partial
+from oceanx.vocabulary.progress import Progress
 
 from . import files
 from .config import Ocean
 from .dynamics import Fields
 from .model import Day, Model
-
-Progress = Callable[[str, int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def write(
     start: str = "2001-01-01",
     end: str = "2004-12-31",
     keep: Iterable[object] = (),
-    progress: Progress = None,
+    progress: Progress | None = None,
 ) -> Paths:
     """The Paths of the built-in ocean's raw files from `start` to `end`: `to`/glorys12/*.nc and `to`/era5/*.nc.
 
@@ -197,7 +196,7 @@ def _clear_weather(paths: Paths, begin: int, stop: int) -> None:
             (paths.era5 / name).unlink(missing_ok=True)
 
 
-def _begin(paths: Paths, model: Model, first: int, begin: int, progress: Progress) -> Fields:
+def _begin(paths: Paths, model: Model, first: int, begin: int, progress: Progress | None) -> Fields:
     """The state at the beginning of `begin`: a stored one, or a new one spun up to `first`."""
     if paths.state(begin - 1).is_file():
         return load_state(paths.state(begin - 1))
