@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from . import steps as step_table
 from . import store
 from .axis import span
 from .catalog import open_store
-from .readers import READERS
+from .readers import READERS, reader
 from .readers.part import Wanted, everything
 from .sources import Sources, files
 
@@ -47,6 +47,7 @@ class Recipe(Config, populate_by_name=True):
 
     title: str
     reader: str
+    options: dict[str, Any] = Field(default_factory=dict)  # of the reader: keyword arguments of its `parts`
     variables: dict[str, Pick] = Field(default_factory=dict)
     steps: tuple[dict[str, dict[str, Any]], ...] = ()
     frequency: str | None = None  # of the regular time axis, a pandas offset; None: told from the data
@@ -82,12 +83,10 @@ class Recipe(Config, populate_by_name=True):
 
     @model_validator(mode="after")
     def _known_steps(self) -> Recipe:
+        _refuse_unknown(f"option of the reader {self.reader}", self.options, reader(self.reader).parts)
         for entry in self.steps:
             for name, arguments in entry.items():
-                allowed = set(inspect.signature(step_table.step(name)).parameters) - {"ds"}
-                for key in arguments:
-                    if key not in allowed:
-                        raise unknown(f"argument of {name}", key, allowed)
+                _refuse_unknown(f"argument of {name}", arguments, step_table.step(name))
         return self
 
     def wanted(self) -> dict[str, Wanted]:
@@ -108,6 +107,14 @@ class Recipe(Config, populate_by_name=True):
     def hash(self) -> str:
         """A short hash of everything in the recipe."""
         return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _refuse_unknown(what: str, given: Mapping[str, Any], function: Callable[..., Any]) -> None:
+    """`InputError` for a key that is no optional or named argument of a function."""
+    allowed = set(inspect.signature(function).parameters) - {"ds", "path", "wanted", "scratch"}
+    for key in given:
+        if key not in allowed:
+            raise unknown(what, key, allowed)
 
 
 def load_recipe(which: str | os.PathLike[str] | Recipe, overrides: Mapping[str, Any] | None = None) -> Recipe:

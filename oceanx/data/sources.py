@@ -20,6 +20,7 @@ from . import axis as axes
 from . import steps, units
 from .readers import reader
 from .readers.part import Part, attributes, labelled
+from .steps import averaging
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -94,7 +95,7 @@ class Sources:
         for number, path in enumerate(paths):
             if progress:
                 progress("scanning", number, len(paths))
-            held = [part for part in module.parts(path, wanted, scratch) if part.fields]
+            held = [part for part in module.parts(path, wanted, scratch, **recipe.options) if part.fields]
             if not held:
                 names = ", ".join(wanted) if recipe.variables else "the variables that oceanx knows"
                 raise InputError(f"{path}: holds none of {names}; leave it out, or choose another recipe")
@@ -257,11 +258,11 @@ def _days(recipe: Recipe, series: dict[str, Series]) -> tuple[tuple[dict[str, di
     arguments = next(entry["daily_mean"] for entry in recipe.steps if "daily_mean" in entry)
     ending = arguments.get("ending", ())
     every = np.unique(np.concatenate([s.times for s in series.values()]))
-    samples = arguments.get("samples") or steps.samples_a_day(every)
+    samples = arguments.get("samples") or averaging.samples_a_day(every)
     for name, s in series.items():
         if arguments.get("incomplete") == "error":
-            steps.refuse_incomplete(s.times, name in ending, samples, name)
-    days = [steps.whole_days(s.times, name in ending, samples)[0] for name, s in series.items()]
+            averaging.refuse_incomplete(s.times, name in ending, samples, name)
+    days = [averaging.whole_days(s.times, name in ending, samples)[0] for name, s in series.items()]
     whole = days[0]
     for other in days[1:]:
         whole = np.intersect1d(whole, other)

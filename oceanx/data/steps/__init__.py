@@ -1,0 +1,35 @@
+"""Steps: plain functions Dataset → Dataset that a recipe names in YAML, one job each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import xarray as xr
+
+from ...vocabulary.errors import unknown
+from .averaging import daily_mean
+from .converting import convert_units, deaccumulate
+from .selecting import rename, select_box, select_levels, sort_axes
+
+STEPS: dict[str, Callable[..., xr.Dataset]] = {
+    step.__name__: step
+    for step in (select_box, select_levels, sort_axes, rename, convert_units, deaccumulate, daily_mean)
+}
+ARITHMETIC = {"convert_units", "deaccumulate", "daily_mean"}  # these want float64 to work on, rounded once at the end
+JOINT: set[str] = set()  # these make one variable of several, which must therefore come to them together
+
+
+def step(name: str) -> Callable[..., xr.Dataset]:
+    """The step of that name; `InputError` with the nearest match if there is none."""
+    if name not in STEPS:
+        raise unknown("step", name, STEPS)
+    return STEPS[name]
+
+
+def apply(ds: xr.Dataset, steps: Sequence[Mapping[str, Mapping[str, Any]]]) -> xr.Dataset:
+    """The Dataset after all steps of a recipe, in order."""
+    for entry in steps:
+        for name, arguments in entry.items():
+            ds = step(name)(ds, **arguments)
+    return ds
