@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
     from .data.catalog import catalog, open
-    from .data.recipe import bake
+    from .data.baking import bake, plan
     from .workflows.batching import batches
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = {
-    "bake": "data.recipe",
+    "bake": "data.baking",
+    "plan": "data.baking",
     "open": "data.catalog",
     "catalog": "data.catalog",
     "batches": "workflows.batching",
@@ -53,6 +54,7 @@ __all__ = [
     "ocean",
     "open",
     "persistence",
+    "plan",
     "plot",
     "preset",
     "presets",

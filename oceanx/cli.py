@@ -30,6 +30,7 @@ check = typer.Typer(
 )
 app.add_typer(check, name="check")
 
+BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "overwrite")
 FIGURES = (".png", ".pdf", ".svg")
 DRAWN = ("map", "skill", "section", "hovmoller", "profile")  # figures made of one file; others take several fields
 
@@ -95,24 +96,61 @@ def bake(
     source: Annotated[list[str], typer.Option("--source", help="File or quoted glob; may be given again.")],
     to: To,
     time: Annotated[str | None, typer.Option(help="Only these dates, A:B.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would write and take, and write nothing.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Add the times after the store's last one.")] = False,
+    part: Annotated[str | None, typer.Option(help="3/16: the third of 16 processes of a job array.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or slurm.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.")] = None,
     overwrite: Overwrite = False,
     overrides: Overrides = None,
 ) -> None:
-    """Turn NetCDF or GRIB files into a chunked CF Zarr store. An interrupted bake goes on where it stopped."""
+    """Turn NetCDF, HDF5 or GRIB files into a chunked CF Zarr store. An interrupted bake goes on where it stopped."""
+    import oceanx as ox
+
+    settings = words.changes(overrides, options=BAKE_OPTIONS)
+    sources, when = source[0] if len(source) == 1 else source, words.span(time) if time else None
+    with _progress() as progress:
+        common: dict[str, Any] = {"time": when, "append": append, "workers": workers, "progress": progress, **settings}
+        if plan:
+            print(ox.plan(recipe, sources, to, **common))
+            return
+        ds = ox.bake(recipe, sources, to, overwrite=overwrite, part=part, scheduler=scheduler, **common)
+    if part and not to.exists():
+        print(f"{to}: part {part} is done; the store is complete when all parts are")
+    else:
+        print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
+
+
+@app.command()
+def rechunk(
+    store: Annotated[Path, typer.Argument(help="A store.")],
+    to: To,
+    purpose: Annotated[str, typer.Option("--for", help="training (whole maps) or timeseries (whole series).")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a store anew with the chunks of another use, in bounded memory."""
     import oceanx as ox
 
     with _progress() as progress:
-        sources = source[0] if len(source) == 1 else source
-        ds = ox.bake(
-            recipe,
-            sources,
-            to,
-            time=words.span(time) if time else None,
-            overwrite=overwrite,
-            progress=progress,
-            **words.changes(overrides, options=("source", "to", "time", "overwrite")),
-        )
+        ds = ox.rechunk(store, to, purpose, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
     print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Whose files: neuralom, hybridom, ocean-e2e.")],
+    store: Annotated[list[str], typer.Argument(help="Stores or catalog names, merged.")],
+    to: Annotated[Path, typer.Option("--to", help="A folder.")],
+    option: Annotated[list[str] | None, typer.Option("--set", help="key=value, an option of this export.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a store as the files another system reads."""
+    import oceanx as ox
+    from oceanx.export import export as run
+
+    with _progress() as progress:
+        made = run(name, ox.open(*store), to, overwrite=overwrite, progress=progress, **words.changes(option))
+    print("\n".join(map(str, made if isinstance(made, list | tuple) else [made])))
 
 
 @app.command()

@@ -6,8 +6,9 @@ from ..vocabulary.lazy import lazily
 
 if TYPE_CHECKING:
     from .catalog import open
-    from .recipe import Recipe, bake
+    from .baking import bake, plan
+    from .recipe import Recipe
 
-__all__ = ["Recipe", "bake", "open"]
+__all__ = ["Recipe", "bake", "open", "plan"]
 
-__getattr__ = lazily(__name__, {"bake": "recipe", "Recipe": "recipe", "open": "catalog"})
+__getattr__ = lazily(__name__, {"bake": "baking", "plan": "baking", "Recipe": "recipe", "open": "catalog"})

@@ -1,4 +1,4 @@
-"""Recipe: how one kind of source becomes a store, in YAML; and `bake`, which follows one."""
+"""Recipe: how one kind of source becomes a store, in YAML."""
 
 from __future__ import annotations
 
@@ -6,29 +6,21 @@ import hashlib
 import inspect
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import xarray as xr
 from pydantic import Field, field_validator, model_validator
-
-from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.config import Config, override, read_yaml
 from ..vocabulary.errors import unknown
-from ..vocabulary.files import content, refuse_existing
+from ..vocabulary.files import content
 from ..vocabulary.names import variable
 from . import steps as step_table
-from . import store
-from .axis import span
-from .catalog import open_store
+from .chunking import Purpose
+from .encode import Compression
 from .readers import READERS, reader
 from .readers.part import Wanted, everything
-from .sources import Sources, files
-
-Source = str | os.PathLike[str] | list[Any] | tuple[Any, ...]
 
 
 class Pick(Config):
@@ -53,7 +45,15 @@ class Recipe(Config, populate_by_name=True):
     frequency: str | None = None  # of the regular time axis, a pandas offset; None: told from the data
     regular: bool = True  # False: times as they come
     max_missing: float = Field(0.5, ge=0, le=1)  # share of a regular axis that the source may lack
-    purpose: Literal["training", "timeseries"] = Field("training", alias="for")
+    duplicates: Literal["error", "first", "last"] = "error"  # which file counts for a time that is in several
+    grids: Literal["same", "common"] = "same"  # common: of files that differ at the edges, what all hold
+    purpose: Purpose = Field("training", alias="for")
+    packed: bool = False  # integers stay integers, with the source's scale_factor and add_offset
+    compression: Compression = "lz4"
+    zarr_format: Literal[2, 3] = 3
+    rounding: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict, alias="round")
+    static: tuple[str, ...] = ()  # files of fields that do not change: sea floor, cell sizes
+    statistics: tuple[str, str] | None = None  # first and last year to take mean and spread over
     institution: str = ""
     source: str = ""
     references: str = ""
@@ -65,6 +65,16 @@ class Recipe(Config, populate_by_name=True):
         if name not in READERS:
             raise unknown("reader", name, READERS)
         return name
+
+    @field_validator("static", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("statistics", mode="before")
+    @classmethod
+    def _years(cls, value: Any) -> Any:
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
     @field_validator("variables", mode="before")
     @classmethod
@@ -140,52 +150,3 @@ def _path(which: str | os.PathLike[str]) -> Path:
     if not shipped.is_file():
         raise unknown("recipe", str(which), (file.stem for file in content("recipes").glob("*.yaml")))
     return shipped
-
-
-def bake(
-    recipe: str | os.PathLike[str] | Recipe,
-    source: Source,
-    to: str | os.PathLike[str],
-    *,
-    time: slice | str | None = None,
-    overwrite: bool = False,
-    resume: bool = True,
-    progress: Progress | None = None,
-    **overrides: Any,
-) -> xr.Dataset:
-    """The lazy Dataset of the CF Zarr store written at `to` from files of one kind.
-
-    Parameters
-    ----------
-    recipe
-        A shipped name ("glorys12"), a path to a YAML or a `Recipe`.
-    source
-        A path, a glob string, or a list of them.
-    to
-        The store; refused if it exists, unless `overwrite`, and then replaced only when the new one is complete.
-    time
-        Dates to take: `slice("1993", "2017")`, "1993-01-01:2017-12-31" or one date.
-    resume
-        Go on with what an interrupted bake of the same recipe and sources left in `<to>.partial`.
-    progress
-        Called with (what, done, total).
-    **overrides
-        Keys of the recipe, dotted: `**{"variables": ["thetao"], "for": "timeseries"}`.
-
-    Raises
-    ------
-    InputError
-        For a file, variable, unit, grid, date or key that is not as it should be: named, with the remedy.
-
-    Examples
-    --------
-    >>> ds = bake("glorys12", "raw/*.nc", "glorys.zarr", time="1993:2017")  # doctest: +SKIP
-    """
-    chosen = load_recipe(recipe, overrides)
-    target = refuse_existing(Path(to), overwrite=overwrite)
-    when = span(time)
-    paths = files(source)
-    with tempfile.TemporaryDirectory(prefix="oceanx-") as scratch:
-        sources = Sources.scan(chosen, paths, Path(scratch), when, progress)
-        store.write(chosen, sources, target, resume=resume, progress=progress)
-    return open_store(target)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,7 @@ from ..vocabulary.names import variable
 from . import axis as axes
 from . import steps, units
 from .readers import reader
-from .readers.part import Part, attributes, labelled
+from .readers.part import Packing, Part, attributes, labelled
 from .steps import averaging
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ class Series:
     row: np.ndarray
 
 
+_UNDECIDED = (np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
+
+
 @dataclass(frozen=True, eq=False)
 class Sources:
     """All parts of a bake, what each variable is made of, and the time axis that comes out.
@@ -68,11 +74,17 @@ class Sources:
 
     paths: list[Path]
     parts: list[Part]
+    origin: list[int]  # for each part, the number of its file in `paths`
     series: dict[str, Series]
     axis: np.ndarray
     missing: np.ndarray
     steps: tuple[Mapping[str, Mapping[str, Any]], ...]
     daily: bool
+
+    @cached_property
+    def stats(self) -> list[tuple[int, int]]:
+        """Size and time of change of every file (of a folder: of itself)."""
+        return [(found.st_size, found.st_mtime_ns) for found in (path.stat() for path in self.paths)]
 
     @classmethod
     def scan(
@@ -91,7 +103,9 @@ class Sources:
             Naming the file that is unreadable, on another grid, in another unit, a repetition, or without a
             variable.
         """
-        module, wanted, parts = reader(recipe.reader), recipe.wanted(), []
+        module, wanted = reader(recipe.reader), recipe.wanted()
+        parts: list[Part] = []
+        origin: list[int] = []
         for number, path in enumerate(paths):
             if progress:
                 progress("scanning", number, len(paths))
@@ -100,10 +114,12 @@ class Sources:
                 names = ", ".join(wanted) if recipe.variables else "the variables that oceanx knows"
                 raise InputError(f"{path}: holds none of {names}; leave it out, or choose another recipe")
             parts += held
+            origin += [number] * len(held)
         refuse_absent(recipe, parts)
         refuse_differing(parts)
-        series = {name: _series(name, parts) for name in wanted if any(name in part.fields for part in parts)}
-        return _with_axis(recipe, paths, parts, series, when)
+        found = [name for name in wanted if any(name in part.fields for part in parts)]
+        series = {name: _series(name, parts, recipe.duplicates) for name in found}
+        return _with_axis(recipe, cls(paths, parts, origin, series, *_UNDECIDED, recipe.steps, False), when)
 
     def label(self, time: np.datetime64, name: str = "") -> str:
         """The file that holds a variable (or the first variable) at a time, or the first after it."""
@@ -112,21 +128,59 @@ class Sources:
         return self.parts[s.part[at]].label
 
     def read(self, names: Sequence[str], times: np.ndarray, dtype: Any) -> xr.Dataset:
-        """The Dataset of output `times` before any step, in the files' units: whole days' worth where days are made."""
+        """The Dataset of output `times` before any step, in the files' units: whole days' worth where days are made.
+
+        With `dtype` "packed" the numbers are the files' own integers.
+        """
         at = {name: self._rows(name, times) for name in names}
         moments = np.unique(np.concatenate([self.series[name].times[rows] for name, rows in at.items()]))
-        values = {
-            n: np.full((moments.size, *self.parts[self.series[n].part[0]].shape(n)), np.nan, dtype) for n in names
-        }
+        values: dict[str, np.ndarray] = {}
         for number in sorted({int(p) for name, rows in at.items() for p in self.series[name].part[rows]}):
             part = self.parts[number]
             with part.open() as handle:
                 for name, rows in at.items():
                     mine = rows[self.series[name].part[rows] == number]
-                    if mine.size:
-                        to = np.searchsorted(moments, self.series[name].times[mine])
-                        values[name][to] = part.read(handle, name, self.series[name].row[mine], dtype)
+                    if not mine.size:
+                        continue
+                    row = self.series[name].row[mine]
+                    if dtype == "packed":
+                        found = part.read_packed(handle, name, row)
+                    else:
+                        found = part.read(handle, name, row, dtype)
+                    to = np.searchsorted(moments, self.series[name].times[mine])
+                    if name not in values and np.array_equal(to, np.arange(moments.size)):
+                        values[name] = found  # most often one file holds all of a block: nothing to put together
+                        continue
+                    if name not in values:
+                        blank = self.packing(name).fill if dtype == "packed" else np.nan  # type: ignore[union-attr]
+                        values[name] = np.full((moments.size, *found.shape[1:]), blank, found.dtype)
+                    values[name][to] = found
         return xr.Dataset({name: self._labelled(name, values[name], moments) for name in names})
+
+    def packing(self, name: str) -> Packing | None:
+        """How the integers of a variable are packed in all files alike; None if they are no such integers.
+
+        Raises
+        ------
+        InputError
+            Naming the first file that packs the variable otherwise than the file before it.
+        """
+        held = [self.parts[number] for number in dict.fromkeys(self.series[name].part.tolist())]
+        first = held[0].packing(name)
+        for part in held[1:]:
+            if part.packing(name) != first:
+                raise InputError(
+                    f"{part.label}: {name} is packed otherwise than in {held[0].label}, so the store cannot stay "
+                    "packed; bake without packed=true"
+                )
+        return first
+
+    def stamp(self, names: Sequence[str], times: np.ndarray) -> str:
+        """What tells whether the files that `times` are made of are still the same."""
+        rows = {name: self._rows(name, times) for name in names}
+        used = {self.origin[p] for name, at in rows.items() for p in self.series[name].part[at].tolist()}
+        stats = [(str(self.paths[n]), self.stats[n]) for n in sorted(used)]
+        return hashlib.blake2b(json.dumps(stats).encode(), digest_size=12).hexdigest()
 
     def _rows(self, name: str, times: np.ndarray) -> np.ndarray:
         """Which rows of a series the output times are made of."""
@@ -194,8 +248,11 @@ def _same(dim: str, part: Part, model: Part) -> None:
         )
 
 
-def _series(name: str, parts: Sequence[Part]) -> Series:
-    """One variable through all parts, by time; `InputError` naming both files if a time comes twice."""
+def _series(name: str, parts: Sequence[Part], duplicates: str) -> Series:
+    """One variable through all parts, by time.
+
+    A time that comes twice is an `InputError` naming both files, unless the first or the last file is to count.
+    """
     holding = [number for number, part in enumerate(parts) if name in part.fields]
     times = np.concatenate([parts[number].times for number in holding])
     part = np.repeat(holding, [parts[number].times.size for number in holding])
@@ -203,21 +260,23 @@ def _series(name: str, parts: Sequence[Part]) -> Series:
     order = np.argsort(times, kind="stable")
     times, part, row = times[order], part[order], row[order]
     again = np.flatnonzero(np.diff(times) == np.timedelta64(0))
-    if again.size:
+    if again.size and duplicates == "error":
         at = again[0]
         raise InputError(
             f"{parts[part[at + 1]].label}: {name} of {axes.day(times[at])} is also in {parts[part[at]].label}; "
-            "give each time once"
+            "give each time once, or say which file counts with duplicates=first or duplicates=last"
         )
+    if again.size:
+        keep = np.ones(times.size, bool)
+        keep[again + 1 if duplicates == "first" else again] = False
+        times, part, row = times[keep], part[keep], row[keep]
     return Series(times, part, row)
 
 
-def _with_axis(
-    recipe: Recipe, paths: list[Path], parts: list[Part], series: dict[str, Series], when: axes.Span
-) -> Sources:
+def _with_axis(recipe: Recipe, sources: Sources, when: axes.Span) -> Sources:
     """The Sources with their output axis."""
+    series = sources.series
     chosen, daily = recipe.steps, any("daily_mean" in entry for entry in recipe.steps)
-    sources = Sources(paths, parts, series, np.array([]), np.array([]), chosen, daily)
     if daily:
         chosen, present = _days(recipe, series)
     else:
@@ -240,7 +299,7 @@ def _with_axis(
     axis = axes.regular(selected, recipe.frequency, sources.label) if recipe.regular else selected
     missing = axis[~np.isin(axis, selected)]
     axes.refuse_gaps(axis, missing, recipe.max_missing)
-    return Sources(paths, parts, series, axis, missing, chosen, daily)
+    return replace(sources, axis=axis, missing=missing, steps=chosen, daily=daily)
 
 
 def _refuse_without(sources: Sources, name: str, time: np.datetime64) -> None:

@@ -1,14 +1,11 @@
-"""The writer: block after block of a CF Zarr store, in bounded memory, and from where it was interrupted."""
+"""The writer: a CF Zarr store made block by block, in bounded memory, and from where it was interrupted."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import warnings
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,263 +13,264 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-from zarr.codecs import BloscCodec
 
 from oceanx.vocabulary.progress import Progress
 
 from ..ocean import grid
 from ..vocabulary.errors import InputError
 from ..vocabulary.files import partial, publish, remove
-from ..vocabulary.names import VARIABLES
+from ..vocabulary.names import VARIABLES, variable
 from . import axis as axes
-from . import steps
-from .blocks import Block, Record, check_range, mask_of, refuse_empty
+from . import steps, units
+from .blocks import Block, Record
 from .chunking import days_at_once, layout
-from .metadata import TIME_UNITS, fingerprint, global_attrs
+from .encode import Target, small_array
+from .extending import Before
+from .making import Job, explained, hands, made, make_here, make_there
+from .metadata import TIME_UNITS, fingerprint, global_attrs, plain
+from .provenance import Provenance
+from .readers.part import Packing
 from .sources import Sources
+from .unfinished import Share, alone_for_a_moment, held, taken_up
+from .wet import mask_of
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
 log = logging.getLogger(__name__)
-_GROUP = 512 * 2**20  # bytes of one time of the variables that are carried together
-_OURS = {"lock", "manifest.json", "manifest.new", "store", "done"}  # what an unfinished store consists of
-_VERSION = 1  # of the layout of an unfinished store
+_GROUP = 64 * 2**20  # bytes of a block of the variables that are carried together
+_VERSION = 2  # of the layout of an unfinished store
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A store as it will be, before anything is written."""
+
+    recipe: Recipe
+    sources: Sources
+    groups: list[list[str]]
+    packings: dict[str, Packing]
+    template: xr.Dataset  # of one time
+    length: int  # times in a chunk
+    before: Before | None = None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Every block that is to be made."""
+        first = self.before.times.size // self.length * self.length if self.before else 0
+        starts = range(first, self.sources.axis.size, self.length)
+        end = self.sources.axis.size
+        return [Block(s, min(end, s + self.length), n) for s in starts for n in range(len(self.groups))]
+
+    @property
+    def block_bytes(self) -> int:
+        """Size of the largest block in memory."""
+        sizes = [sum(4 * int(np.prod(_shape(self.sources, n))) for n in names) for names in self.groups]
+        return self.length * max(sizes)
+
+    def targets(self, store: Path) -> dict[str, Target]:
+        """The arrays of the variables."""
+        found = {}
+        for name, v in self.template.data_vars.items():
+            packing = self.packings.get(str(name))
+            item = v.dtype.itemsize
+            v2 = self.recipe.zarr_format == 2
+            cut = layout(v.shape[1:], self.length, self.recipe.purpose, item=item, shards=not v2)
+            found[str(name)] = Target(
+                store / str(name),
+                (self.sources.axis.size, *v.shape[1:]),
+                v.dtype.str,
+                packing.fill if packing else np.nan,
+                cut,
+                self.recipe.compression,
+                self.recipe.zarr_format,
+            )
+        return found
+
+
+def draft(recipe: Recipe, sources: Sources, before: Before | None = None) -> Draft:
+    """What a recipe makes of its sources."""
+    packings = _packings(recipe, sources) if recipe.packed else {}
+    if before:
+        sources = before.followed_by(sources, recipe)
+    shapes = {name: _shape(sources, name) for name in sources.series}
+    length = before.length if before else days_at_once(shapes, sources.axis.size, recipe.purpose)
+    groups = _groups(sources, shapes, length, packings)
+    present = sources.axis[~np.isin(sources.axis, sources.missing)]
+    first = present[present >= before.next][:1] if before else present[:1]
+    parts = [made(sources, names, first, packings) for names in groups]
+    template = xr.merge(parts, combine_attrs="override", compat="override", join="exact")
+    if not template.data_vars:
+        raise InputError("the recipe's steps left no variable; check `variables` and `steps`")
+    if before:
+        before.refuse_other(template)
+    for name in recipe.rounding:
+        if name not in template.data_vars or name in packings:
+            raise InputError(f"round: {name} is not among the variables that are stored as numbers with a point")
+    return Draft(recipe, sources, groups, packings, template, length, before)
 
 
 def write(
-    recipe: Recipe,
-    sources: Sources,
+    plan: Draft,
     target: Path,
     *,
     resume: bool = True,
+    share: Share | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
-) -> None:
-    """Write the store that a recipe makes of its sources, and give it its name when it is complete."""
-    groups = _groups(sources)
-    template = _template(sources, groups)
+) -> bool:
+    """Write a store, and give it its name when it is complete; whether it is (a job array's part may not be the last)."""
     work = partial(target)
-    with _alone(work):
-        date = _prepare(work, _key(recipe, sources), resume)
-        shapes = {str(n): v.shape[1:] for n, v in template.data_vars.items()}
-        length = days_at_once(shapes, sources.axis.size, recipe.purpose)
-        _create(work / "store", template, sources.axis, length, recipe)
-        blocks = list(_blocks(sources.axis.size, length, len(groups)))
+    with held(work, share):
+        with alone_for_a_moment(work):
+            date = taken_up(work, _key(plan), resume or share is not None, clean=share is None)
+            job = begun(plan, work)
+        blocks = [block for block in plan.blocks if not job.done(block)]
+        mine = blocks if share is None else [b for b in blocks if plan.blocks.index(b) % share[1] == share[0] - 1]
         try:
-            _fill(work, sources, groups, blocks, progress)
+            if scheduler:
+                explained(lambda: make_there(job, mine, scheduler, progress), work)
+            else:
+                explained(lambda: make_here(job, mine, hands(plan.block_bytes, workers), progress), work)
         except InputError:
-            remove(work)  # wrong files will be other files next time: nothing of this can be taken up again
+            if not any((work / "done").glob("*.json")) and share is None:
+                remove(work)  # nothing was done that could be taken up again
             raise
-        _finish(work, recipe, sources, template, blocks, date)
-        publish(work / "store", target)
+        with alone_for_a_moment(work):
+            if share and not ((work / "store").is_dir() and all(map(job.done, plan.blocks))):
+                return False
+            explained(lambda: _finish(work, plan, date), work)
+            publish(work / "store", target)
     remove(work)
+    return True
 
 
-def _groups(sources: Sources) -> list[list[str]]:
-    """Variables carried together: all of them for small maps, one by one for large."""
-    groups: list[list[str]] = [[]]
-    held = 0
-    for name, s in sources.series.items():
-        size = 4 * int(np.prod(sources.parts[s.part[0]].shape(name)))
-        if groups[-1] and held + size > _GROUP:
+def begun(plan: Draft, work: Path) -> Job:
+    """The job of an unfinished store at `work`, begun there if it is not yet."""
+    work.mkdir(exist_ok=True)
+    _create(work / "store", plan)
+    return _job(work, plan)
+
+
+def _shape(sources: Sources, name: str) -> tuple[int, ...]:
+    return sources.parts[sources.series[name].part[0]].shape(name)
+
+
+def _groups(
+    sources: Sources, shapes: Mapping[str, tuple[int, ...]], length: int, packings: Mapping[str, Packing]
+) -> list[list[str]]:
+    """Variables carried together: all of them for small maps, one by one for large; packed and others apart."""
+    if any(name in steps.JOINT for entry in sources.steps for name in entry):
+        return [list(shapes)]
+    groups: list[list[str]] = []
+    space = 0
+    for name, shape in sorted(shapes.items(), key=lambda item: item[0] in packings):
+        size = 4 * length * int(np.prod(shape))
+        if not groups or size > space or (groups[-1][0] in packings) != (name in packings):
             groups.append([])
-            held = 0
+            space = _GROUP
         groups[-1].append(name)
-        held += size
+        space -= size
     return groups
 
 
-def _made(sources: Sources, names: list[str], times: np.ndarray) -> xr.Dataset:
-    """The variables at output `times` after every step: our units, float32."""
-    ds = steps.apply(sources.read(names, times, sources.exact(names)), sources.steps)
-    ds = steps.convert_units(ds)
-    order = ("time", "depth", "latitude", "longitude")
-    return ds.astype(np.float32).transpose(*(d for d in order if d in ds.dims))
+def _packings(recipe: Recipe, sources: Sources) -> dict[str, Packing]:
+    """How the variables that stay integers are packed; `InputError` where staying so would change their meaning."""
+    for entry in recipe.steps:
+        for name in entry:
+            if name not in steps.MOVING:
+                raise InputError(f"packed: the step {name} calculates, so the numbers cannot stay packed; leave one out")
+    found = {}
+    for name, s in sources.series.items():
+        packing = sources.packing(name)
+        here = sources.parts[s.part[0]].fields[name].units
+        if packing and units.normal(here) != variable(name).units:
+            raise InputError(f"packed: {name} is in {here!r}, not in {variable(name).units!r}; bake without packed=true")
+        if packing and packing.arithmetic == "float64":  # attributes of a store are numbers without a type
+            found[name] = packing
+    return found
 
 
-def _template(sources: Sources, groups: list[list[str]]) -> xr.Dataset:
-    """A Dataset of one time that shows the variables, coordinates and attributes to come."""
-    first = sources.axis[:1]
-    parts = [_made(sources, names, first) for names in groups]
-    ds = xr.merge(parts, combine_attrs="override", compat="override", join="exact")
-    if not ds.data_vars:
-        raise InputError("the recipe's steps left no variable; check `variables` and `steps`")
-    return ds
-
-
-def _key(recipe: Recipe, sources: Sources) -> str:
+def _key(plan: Draft) -> dict[str, Any]:
     """What must be the same for an interrupted bake to be taken up again."""
-    stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sources.paths]
-    times = [int(t) for t in sources.axis[[0, -1]].astype("int64")] + [sources.axis.size, sources.missing.size]
-    return json.dumps([_VERSION, recipe.hash(), times, stats])
+    axis = plan.sources.axis.astype("datetime64[s]").astype("int64")
+    return {
+        "version": _VERSION,
+        "recipe": plan.recipe.hash(),
+        "times": [int(axis[0]), int(axis[-1]), axis.size, plan.sources.missing.size],
+        "length": plan.length,
+        "variables": sorted(map(str, plan.template.data_vars)),
+        "grid": [int(n) for n in plan.template.sizes.values()],
+        "before": plan.before.fingerprint if plan.before else "",
+    }
 
 
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the unfinished store against a second writer; the lock goes with the process, however that ends."""
-    if work.exists() and not (work.is_dir() and {p.name for p in work.iterdir()} <= _OURS):
-        raise InputError(f"{work}: is in the way and not an unfinished store of ours; move it elsewhere")
-    work.mkdir(exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{work}: another process is writing it; wait for that one, or stop it") from None
-        yield
+def _job(work: Path, plan: Draft) -> Job:
+    unit = {str(name): str(v.attrs.get("units", "")) for name, v in plan.template.data_vars.items()}
+    job = Job(
+        work, plan.sources, plan.groups, plan.packings, dict(plan.recipe.rounding), plan.targets(work / "store"), unit
+    )
+    return replace(job, before=plan.before.times.size, inherited=plan.before.path) if plan.before else job
 
 
-def _prepare(work: Path, key: str, resume: bool) -> str:
-    """Keep what an interrupted bake of the same key left, or clear the place; the date on which it was begun."""
-    manifest = work / "manifest.json"
-    if resume and manifest.is_file():
-        found = json.loads(manifest.read_text())
-        if found.get("key") == key:
-            for stray in (work / "store").rglob("*.partial"):
-                stray.unlink()
-            return str(found["date"])
-    for old in ("manifest.json", "done", "store"):
-        remove(work / old)
-    date = str(np.datetime64("now"))
-    _write_json(manifest, {"key": key, "date": date})
-    return date
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(content))
-    os.replace(temporary, path)
-
-
-def _create(path: Path, template: xr.Dataset, axis: np.ndarray, length: int, recipe: Recipe) -> None:
+def _create(path: Path, plan: Draft) -> None:
     """Make the group, its coordinates and its empty variables, unless an interrupted bake has."""
     if (path.parent / "done").is_dir():
         return
     remove(path)
-    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group = zarr.open_group(path, mode="w", zarr_format=plan.recipe.zarr_format)
+    axis = plan.sources.axis
     seconds = axis.astype("datetime64[s]").astype("int64")
-    attrs = dict(template["time"].attrs) | {"units": TIME_UNITS, "calendar": "proleptic_gregorian"}
-    if recipe.frequency:
-        ends = pd.DatetimeIndex(axis) + pd.tseries.frequencies.to_offset(recipe.frequency)
+    attrs = dict(plan.template["time"].attrs) | {"units": TIME_UNITS, "calendar": "proleptic_gregorian"}
+    if plan.recipe.frequency:
+        ends = pd.DatetimeIndex(axis) + pd.tseries.frequencies.to_offset(plan.recipe.frequency)
         bounds = np.stack([seconds, ends.to_numpy().astype("datetime64[s]").astype("int64")], axis=1)
-        _array(group, "time_bnds", bounds, ("time", "bnds"), {})
+        small_array(group, "time_bnds", bounds, ("time", "bnds"), {})
         attrs["bounds"] = "time_bnds"
-    _array(group, "time", seconds, ("time",), attrs)
+    small_array(group, "time", seconds, ("time",), plain(attrs))
     for name in ("depth", "latitude", "longitude"):
-        if name in template.dims:
-            _array(group, name, template[name].values, (name,), template[name].attrs)
-    for variable, v in template.data_vars.items():
-        cut = layout(v.shape[1:], length, recipe.purpose)
-        group.create_array(
-            str(variable),
-            shape=(axis.size, *v.shape[1:]),
-            dtype="float32",
-            chunks=cut.chunks,
-            shards=cut.shards,
-            compressors=BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=4),
-            fill_value=np.nan,
-            chunk_key_encoding={"name": "default", "separator": "."},  # files beside one another, not five folders deep
-            dimension_names=[str(d) for d in v.dims],
-            attributes=_plain(v.attrs),
-        )
+        if name in plan.template.dims:
+            small_array(group, name, plan.template[name].values, (name,), plain(plan.template[name].attrs))
+    for name, target in plan.targets(path).items():
+        v = plan.template[name]
+        packing = plan.packings.get(name)
+        told = plain(v.attrs) | (packing.attrs if packing else {})
+        if name in plan.recipe.rounding:
+            from .rounding import described
+
+            told |= {"comment": described(plan.recipe.rounding[name], v.attrs["units"])}
+        target.create(group, [str(d) for d in v.dims], told)
+    if plan.before:
+        plan.before.linked_into(path, plan.targets(path))
     (path.parent / "done").mkdir()
 
 
-def _array(group: zarr.Group, name: str, values: np.ndarray, dims: tuple[str, ...], attrs: Mapping[Any, Any]) -> None:
-    """A small array in one chunk."""
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=tuple(max(1, n) for n in values.shape),
-        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=values.dtype.itemsize),
-        dimension_names=dims,
-        attributes=_plain(attrs),
-    )
-    array[...] = values
-
-
-def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in attrs.items()}
-
-
-def _blocks(times: int, length: int, groups: int) -> Iterator[Block]:
-    for start in range(0, times, length):
-        for number in range(groups):
-            yield Block(start, min(times, start + length), number)
-
-
-def _fill(
-    work: Path,
-    sources: Sources,
-    groups: list[list[str]],
-    blocks: list[Block],
-    progress: Progress | None,
-) -> None:
-    """Read and write every block that is not done; one is written while the next is read."""
-    group = zarr.open_group(work / "store", mode="r+", zarr_format=3)
-    arrays = {name: array for name, array in group.arrays() if name in VARIABLES and "time" in _dims(array)}
-    writing: Future[None] | None = None
-    with ThreadPoolExecutor(1) as pool:
-        for number, block in enumerate(blocks):
-            if progress:
-                progress("baking", number, len(blocks))
-            if block.record(work).is_file():
-                continue
-            times = sources.axis[block.start : block.stop]
-            present = times[~np.isin(times, sources.missing)]
-            ds = _made(sources, groups[block.group], present) if present.size else None
-            if ds is not None:
-                refuse_empty(ds, sources)
-                check_range(ds, sources)
-            if writing:
-                writing.result()
-            writing = pool.submit(_put, work, arrays, block, ds, np.isin(times, present))
-        if writing:
-            writing.result()
-    if progress:
-        progress("baking", len(blocks), len(blocks))
-
-
-def _dims(array: zarr.Array) -> tuple[str, ...]:
-    return tuple(str(d) for d in array.metadata.dimension_names or ())  # type: ignore[union-attr]
-
-
-def _put(work: Path, arrays: Mapping[str, zarr.Array], block: Block, ds: xr.Dataset | None, there: np.ndarray) -> None:
-    """Write one block, then the record that says so."""
-    record = Record({}, {}, {}, set())
-    for name, v in ds.data_vars.items() if ds is not None else ():
-        values = np.ascontiguousarray(v.values)
-        record.add(str(name), values, v["time"].values)
-        if not there.all():
-            whole = np.full((there.size, *values.shape[1:]), np.nan, np.float32)
-            whole[there] = values
-            values = whole
-        arrays[str(name)][block.start : block.stop] = values
-    record.save(block.record(work))
-
-
-def _finish(work: Path, recipe: Recipe, sources: Sources, template: xr.Dataset, blocks: list[Block], date: str) -> None:
+def _finish(work: Path, plan: Draft, date: str) -> None:
     """Mask, areas, thickness, attributes, fingerprint; consolidated metadata last."""
-    records = [Record.load(block.record(work)) for block in blocks]
-    group = zarr.open_group(work / "store", mode="r+", zarr_format=3)
-    extra, attrs = mask_of(template, records)
+    group = zarr.open_group(work / "store", mode="r+", zarr_format=plan.recipe.zarr_format)
+    records = {block: Record.load(block.record(work)) for block in plan.blocks}
+    present = ~np.isin(plan.sources.axis, plan.sources.missing)
+    known = Provenance.gathered(plan.template, records, present, work, plan.before)  # type: ignore[arg-type]
+    extra, attrs = mask_of(plan.template, known.cells)
+    odd = known.odd_days(axes.iso(plan.sources.axis))
+    if odd:
+        attrs["mask_disagreement"] = "; ".join(filter(None, (attrs.get("mask_disagreement", ""), odd)))
     if "mask_disagreement" in attrs:
         log.warning("masks of variables disagree: %s", attrs["mask_disagreement"])
-    extra |= _geometry(template)
+    extra |= _geometry(plan.template)
     for name, v in extra.items():
-        if name in group:
-            del group[name]
-        _array(group, name, v.values, tuple(str(d) for d in v.dims), VARIABLES[name].attrs)
-    missing = sorted(set(axes.iso(sources.missing)).union(*(record.empty for record in records)))
-    attrs |= {"missing_times": missing, "coordinates": " ".join(sorted(extra))}
-    attrs["oceanx_fingerprint"] = fingerprint(template, sources, records)
-    group.attrs.put(_plain(global_attrs(recipe, sources, date) | attrs))
-    _consolidate(work / "store")
+        small_array(group, name, v.values, tuple(str(d) for d in v.dims), VARIABLES[name].attrs)
+    missing = sorted({*axes.iso(plan.sources.missing), *known.empty_days(axes.iso(plan.sources.axis))})
+    told: dict[str, Any] = {**attrs, "missing_times": missing, "coordinates": " ".join(sorted(extra))}
+    told["oceanx_fingerprint"] = fingerprint(plan.template, plan.sources, known.hashes)
+    group.attrs.put(plain(global_attrs(plan.recipe, plan.sources, date, plan.before) | told))
+    known.save(group)
+    if plan.recipe.statistics:
+        from .statistics import write as write_statistics
+
+        write_statistics(work / "store", plan.recipe.statistics, plan.recipe.hash())
+    consolidate(work / "store", plan.recipe.zarr_format)
 
 
 def _geometry(template: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -285,8 +283,9 @@ def _geometry(template: xr.Dataset) -> dict[str, xr.DataArray]:
     return found
 
 
-def _consolidate(path: Path) -> None:
+def consolidate(path: Path, zarr_format: Any = 3) -> None:
+    """Gather the metadata of all arrays in one file, for readers that know it."""
     with warnings.catch_warnings():
         # Readers that do not know consolidated metadata of Zarr v3 read the arrays' own, which are the same.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(path, zarr_format=3)
+        zarr.consolidate_metadata(path, zarr_format=zarr_format)

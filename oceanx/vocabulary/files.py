@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from .errors import InputError
 
 _PACKAGE = Path(__file__).parents[1]
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 def content(kind: str) -> Path:
@@ -28,6 +30,8 @@ def partial(target: Path | str) -> Path:
 def refuse_existing(target: Path | str, *, overwrite: bool = False) -> Path:
     """`target` as a Path; `InputError` if it is there already and may not be replaced."""
     target = Path(target)
+    if not target.exists() and _replaced(target).exists():
+        os.replace(_replaced(target), target)  # its maker was stopped between two renames: nothing is lost
     if target.exists() and not overwrite:
         raise InputError(f"{target}: exists already; choose another name or say overwrite (--overwrite)")
     if not target.absolute().parent.is_dir():
@@ -48,13 +52,30 @@ def publish(built: Path, target: Path) -> None:
     if not built.exists():
         raise FileNotFoundError(f"{built}: nothing was written here, so {target} stays as it was")
     if target.exists() and (target.is_dir() or built.is_dir()):
-        old = target.with_name(target.name + ".replaced")
+        if _exchanged(built, target):
+            remove(built)
+            return
+        old = _replaced(target)
         remove(old)
         os.replace(target, old)
         os.replace(built, target)
         remove(old)
     else:
         os.replace(built, target)  # over a file, this is atomic
+
+
+def _replaced(target: Path) -> Path:
+    """Where a folder waits while another takes its name, on systems that cannot exchange the two at once."""
+    return target.with_name(target.name + ".replaced")
+
+
+def _exchanged(a: Path, b: Path) -> bool:
+    """Exchange the names of two folders in one stroke, so that there is no moment without either; False if impossible."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):  # not Linux
+        return False
+    return bool(rename(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _EXCHANGE) == 0)
 
 
 @contextmanager

@@ -10,13 +10,26 @@ import xarray as xr
 from ...vocabulary.errors import unknown
 from .averaging import daily_mean
 from .converting import convert_units, deaccumulate
+from .gridding import interpolate_levels, regrid, remap_levels
 from .selecting import rename, select_box, select_levels, sort_axes
 
 STEPS: dict[str, Callable[..., xr.Dataset]] = {
     step.__name__: step
-    for step in (select_box, select_levels, sort_axes, rename, convert_units, deaccumulate, daily_mean)
+    for step in (
+        select_box,
+        select_levels,
+        sort_axes,
+        rename,
+        convert_units,
+        deaccumulate,
+        daily_mean,
+        regrid,
+        remap_levels,
+        interpolate_levels,
+    )
 }
 ARITHMETIC = {"convert_units", "deaccumulate", "daily_mean"}  # these want float64 to work on, rounded once at the end
+MOVING = {"select_box", "select_levels", "sort_axes", "rename"}  # these leave every number as it is
 JOINT: set[str] = set()  # these make one variable of several, which must therefore come to them together
 
 
