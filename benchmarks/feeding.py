@@ -1,135 +1,263 @@
-"""How fast `batches` feeds windows, from memory and from the store, against memcpy, the store's decoding, and xbatcher.
+"""How fast `batches` feeds windows of a store that memory does not hold, against what its chunks can be decoded at.
 
-Limits, measured in the same rounds: copying the bytes of the same windows (memcpy), and decoding every chunk of the
-store once (zarr), in windows' worth of bytes a second.
+One run, side by side: the limits (decoding the chunks of each window into memory that is there, by Blosc alone; copying
+the bytes of a window), pairs of days, weeks and patches from float32 and from packed int16 stores, a plain xbatcher
+generator, and the same numbers in HDF5, read as the published systems read theirs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
 import xbatcher
 import zarr
+from numcodecs import blosc
 from rounds import interleaved, middle, report
 from zarr.codecs import BloscCodec
 
 from oceanx.data.catalog import open_store
-from oceanx.data.chunking import days_at_once
+from oceanx.data.chunking import days_at_once, layout
+from oceanx.data.chunks import ChunkReader, _Bytes
 from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
 from oceanx.workflows.batching import GlobalBatches, Windows, loader
+from oceanx.workflows.order import PatchBatches
+from oceanx.workflows.patches import Patches
 
-VOLUME, SURFACE = ("thetao", "uo", "vo"), ("zos",)
-STEPS, BATCH = 2, 4
+VOLUME, SURFACE = ("thetao", "so", "uo", "vo"), ("zos", "siconc", "sithick", "usi", "vsi")
+SCALES = {"thetao": (7.324442e-4, 21.0), "so": (1.5258789e-3, -1.5e-3)}  # as in GLORYS12
+OTHER = (6.103702e-4, 0.0)
+THREADS = 2
 
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--days", type=int, default=240)
-    parse.add_argument("--grid", type=int, nargs=3, default=(4, 72, 96), metavar=("DEPTH", "LAT", "LON"))
+    parse.add_argument("--days", type=int, default=16)
+    parse.add_argument("--grid", type=int, nargs=3, default=(23, 361, 720), metavar=("DEPTH", "LAT", "LON"))
+    parse.add_argument("--patch", type=int, nargs=2, default=(120, 240), metavar=("ROWS", "COLUMNS"))
+    parse.add_argument("--windows", type=int, default=6, help="windows taken in each case of a round")
     parse.add_argument("--rounds", type=int, default=5)
+    parse.add_argument("--folder", type=Path, help="where to write the stores for the time of the run")
     given = parse.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder) / "ocean.zarr"
-        write_store(store, given.days, *given.grid)
-        ds = open_store(store)
-        task = Task(prognostic=Channels(volume=VOLUME, surface=SURFACE, depth=tuple(ds.depth.values.tolist())))
-        kept, lazy = Windows(ds, task, STEPS), Windows(ds, task, STEPS)
-        kept.keep_in_memory()
-        count = len(kept) // BATCH * BATCH
-        window = 4 * (STEPS + 1) * (len(VOLUME) * given.grid[0] + len(SURFACE)) * given.grid[1] * given.grid[2]
-        source, target = torch.zeros(BATCH * window // 4), torch.ones(BATCH * window // 4)
-        loaded = ds[list(task.names)].compute()
-        cases: dict[str, Callable[[], object]] = {
-            "memcpy": lambda: [target.copy_(source) for _ in range(count // BATCH)],
-            "decode every chunk once": lambda: decode(store),
-            "batches, in memory": lambda: drain(loader(kept, GlobalBatches(len(kept), BATCH))),
-            "batches, from the store, in order": lambda: drain(
-                loader(lazy, GlobalBatches(len(lazy), BATCH, shuffle=False))
-            ),
-            "batches, from the store, shuffled": lambda: drain(loader(lazy, GlobalBatches(len(lazy), BATCH))),
-            "xbatcher, in memory": lambda: plain(loaded, count),
-            "xbatcher, from the store": lambda: plain(ds[list(task.names)], count),
-        }
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        plain, packed, flat = (Path(folder) / name for name in ("float32.zarr", "int16.zarr", "ocean.h5"))
+        write(plain, packed, flat, given.days, *given.grid)
+        cases, served = made(plain, packed, flat, given)
         seconds = interleaved(cases, given.rounds)
-        days = zarr.open_array(store / "thetao").chunks[0]
-    decoded = given.days / (STEPS + 1)  # windows that share no day
-    served = {name: decoded if name.startswith("decode") else count for name in cases}
     rate = {name: served[name] / middle(each) for name, each in seconds.items()}
-    limits = {name: "memcpy" if "memory" in name or name == "memcpy" else "decode every chunk once" for name in cases}
+    limits = {name: next(limit for limit in LIMITS if _same_kind(limit, name)) for name in cases}
     rows = [
         {
             "what": name,
             "windows/s": rate[name],
-            "MB/s": rate[name] * window / 1e6,
+            "GB/s": rate[name] * _bytes(name, given) / 1e9,
             "limit": limits[name],
-            "limit / this": rate[limits[name]] / rate[name],
+            "share of limit": rate[name] / rate[limits[name]],
         }
         for name in cases
     ]
-    about = {
-        "days": given.days,
-        "grid": given.grid,
-        "window MB": window / 1e6,
-        "steps": STEPS,
-        "batch": BATCH,
-        "days a chunk": days,
-    }
-    report("feeding", f"feeding: windows of {STEPS + 1} days of {'×'.join(map(str, given.grid))}", rows, seconds, about)
+    about = {"days": given.days, "grid": given.grid, "patch": given.patch, "threads": THREADS, "windows": given.windows}
+    report("feeding", f"feeding: windows of 97 channels {'×'.join(map(str, given.grid[1:]))}", rows, seconds, about)
 
 
-def write_store(path: Path, days: int, levels: int, nlat: int, nlon: int) -> None:
-    """A store with bake's chunks and codec."""
+LIMITS = ("memcpy", "float32 pairs: decode limit", "float32 weeks: decode limit", "int16 pairs: decode limit",
+          "int16 weeks: decode limit")  # fmt: skip
+
+
+def _same_kind(limit: str, name: str) -> bool:
+    return limit.split(":")[0] == name.split(":")[0] or (limit == "memcpy" and "patches" in name)
+
+
+def _bytes(name: str, given: argparse.Namespace) -> int:
+    """Of one window, as float32."""
+    depth, rows, columns = given.grid
+    cells = given.patch[0] * given.patch[1] if "patches" in name else rows * columns
+    return 4 * (7 if "weeks" in name else 2) * (len(VOLUME) * depth + len(SURFACE)) * cells
+
+
+def made(
+    plain: Path, packed: Path, flat: Path, given: argparse.Namespace
+) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
+    """The cases of a round, and how many windows each of them takes."""
+    cases: dict[str, Callable[[], object]] = {}
+    count, few = given.windows, max(1, given.windows // 3)
+    served: dict[str, int] = {}
+
+    def case(name: str, windows: int, work: Callable[[], object]) -> None:
+        cases[name], served[name] = work, windows
+
+    source, target = (torch.ones(_bytes("pairs", given) // 4) for _ in range(2))
+    case("memcpy", count, lambda: [target.copy_(source) for _ in range(count)])
+    for kind, path in (("float32", plain), ("int16", packed)):
+        ds = open_store(path)
+        task = Task(prognostic=Channels(volume=VOLUME, surface=SURFACE, depth=tuple(ds.depth.values.tolist())))
+        for what, steps, number in (("pairs", 1, count), ("weeks", 6, few)):
+            windows = Windows(ds, task, steps)
+            case(f"{kind} {what}: decode limit", number, Decode(ds, steps, number))
+            shuffled, in_order = (GlobalBatches(len(windows), 1, shuffle=shuffle) for shuffle in (True, False))
+            case(f"{kind} {what}: batches, shuffled", number, Fed(windows, shuffled, number))
+            case(f"{kind} {what}: batches, in order", number, Fed(windows, in_order, number))
+            if kind == "float32" or what == "pairs":
+                case(f"{kind} {what}: xbatcher", 1, Plain(ds[list(task.names)], steps))
+            if kind == "float32":
+                case(f"{kind} {what}: HDF5, as published systems read it", 1, Published(flat, steps))
+        pieces = Patches(Windows(ds, task, 1), tuple(given.patch), 8)
+        case(f"{kind} patches: batches", 8 * count, Fed(pieces, PatchBatches(len(pieces), 8, 8), count))
+    case("float32 patches: HDF5, as published systems read it", 2, Published(flat, 1, tuple(given.patch), 2))
+    return cases, served
+
+
+class Fed:
+    """So many batches in a row, from the first to the last; another part of the order in every round."""
+
+    def __init__(self, windows: Windows | Patches, order: GlobalBatches, count: int):
+        order.endless = True
+        self.windows, self.order, self.count = windows, iter(order), count
+
+    def __call__(self) -> None:
+        for _ in loader(self.windows, list(islice(self.order, self.count))):
+            pass
+
+
+class Decode:
+    """Every chunk of so many windows decoded by Blosc into the same memory; nothing is read, written or looked at."""
+
+    def __init__(self, ds: xr.Dataset, steps: int, windows: int):
+        self.windows, self.days = windows, steps + 1
+        readers = [ChunkReader.of(ds[name]) for name in (*VOLUME, *SURFACE)]
+        self.chunks = [chunk for reader in readers for chunk in stored(reader)]
+        self.pool = ThreadPoolExecutor(THREADS)
+        size = max(nbytes for _, nbytes in self.chunks)
+        self.memory = [np.empty(size, np.uint8) for _ in self.chunks]
+
+    def __call__(self) -> None:
+        work = [number for _ in range(self.windows * self.days) for number in range(len(self.chunks))]
+        list(self.pool.map(self._one, work))
+
+    def _one(self, number: int) -> None:
+        held, nbytes = self.chunks[number]
+        blosc.decompress(held, self.memory[number][:nbytes])
+
+
+def stored(reader: ChunkReader) -> list[tuple[bytes, int]]:
+    """The chunks of a variable's first day, as they are stored, and the bytes they hold."""
+    found = []
+    for z in reader._parts[0]:
+        with _Bytes(reader.files, reader._where((0, z, 0, 0))) as chunk:
+            held = bytes(chunk._source)
+        found.append((held, int(np.prod(reader._chunk)) * reader.dtype.itemsize))
+    return found
+
+
+class Plain:
+    """xbatcher's own generator, one window after another."""
+
+    def __init__(self, ds: xr.Dataset, steps: int):
+        sizes = {dim: steps + 1 if dim == "time" else size for dim, size in ds.sizes.items()}
+        self.windows = xbatcher.BatchGenerator(ds, sizes, {"time": steps}, preload_batch=False)
+        self.number = 0
+
+    def __call__(self) -> None:
+        window = self.windows[self.number % len(self.windows)].load()
+        _ = {name: torch.tensor(v.fillna(0.0).values.astype(np.float32)) for name, v in window.data_vars.items()}
+        self.number += 1
+
+
+class Published:
+    """`fields[time, channel, lat, lon]`: by a list of channels, numbers made of NaN, days joined, then a tensor."""
+
+    def __init__(self, path: Path, steps: int, patch: tuple[int, int] | None = None, count: int = 1):
+        self.path, self.days, self.patch, self.number, self.count = path, steps + 1, patch, 0, count
+
+    def __call__(self) -> None:
+        for _ in range(self.count):
+            with h5py.File(self.path) as file:
+                fields = file["fields"]
+                channels = list(range(fields.shape[1]))
+                first = self.number % (len(fields) - self.days + 1)
+                box = (
+                    (slice(None),)
+                    if self.patch is None
+                    else (slice(50, 50 + self.patch[0]), slice(90, 90 + self.patch[1]))
+                )
+                days = [np.nan_to_num(fields[(first + day, channels, *box)])[None] for day in range(self.days)]
+            _ = torch.from_numpy(np.concatenate(days))
+            self.number += 1
+
+
+def write(plain: Path, packed: Path, flat: Path, days: int, levels: int, nlat: int, nlon: int) -> None:
+    """The same numbers as float32 and int16 stores with bake's chunks and codec, and in one HDF5 array."""
     rng = np.random.default_rng(0)
-    latitude, longitude = 20 + 0.5 * np.arange(nlat), -70 + 0.5 * np.arange(nlon)
-    waves = np.sin(np.arange(nlat)[:, None] / 9) * np.cos(np.arange(nlon) / 7)
-    fields = {}
-    for name in (*VOLUME, *SURFACE):
-        shape = (days, levels, nlat, nlon) if name in VOLUME else (days, nlat, nlon)
-        dims = ("time", *(("depth",) if name in VOLUME else ()), "latitude", "longitude")
-        values = (waves + 0.01 * rng.standard_normal(shape)).astype("float32")
-        fields[name] = (dims, values, VARIABLES[name].attrs)
+    rows, columns = np.arange(nlat)[:, None], np.arange(nlon)
+    land = np.sin(rows / 40) * np.cos(columns / 57) + 0.3 < 0
+    stores = {}
+    for path, dtype in ((plain, "float32"), (packed, "int16")):
+        empty(path, days, levels, nlat, nlon, ~land)
+        group = zarr.open_group(path, mode="r+")
+        shapes = {name: (*((levels,) if name in VOLUME else ()), nlat, nlon) for name in (*VOLUME, *SURFACE)}
+        length = days_at_once(shapes, days, "training", np.dtype(dtype).itemsize)
+        for name, shape in shapes.items():
+            stores[path, name] = create(group, name, dtype, (days, *shape), length)
+    with h5py.File(flat, "w") as file:
+        fields = file.create_dataset("fields", (days, len(VOLUME) * levels + len(SURFACE), nlat, nlon), "f4")
+        for day in range(days):
+            channel = 0
+            for name in (*VOLUME, *SURFACE):
+                shape = (levels, nlat, nlon) if name in VOLUME else (nlat, nlon)
+                scale, offset = SCALES.get(name, OTHER)
+                smooth = 3 * np.sin((rows + day) / 30) * np.cos(columns / 50)
+                raw = np.rint((smooth + 0.05 * rng.standard_normal(shape)) / scale).clip(-32000, 32000).astype("int16")
+                raw[..., land] = -32767
+                values = np.where(raw == -32767, np.nan, raw * scale + offset).astype("float32")
+                stores[packed, name][day], stores[plain, name][day] = raw, values
+                size = levels if name in VOLUME else 1
+                fields[day, channel : channel + size] = values
+                channel += size
+
+
+def empty(path: Path, days: int, levels: int, nlat: int, nlon: int, wet: np.ndarray) -> None:
+    """A store of coordinates alone."""
     coords = {
         "time": ("time", pd.date_range("2001-01-01", periods=days), DIMENSIONS["time"]),
         "depth": ("depth", 10.0 + 20.0 * np.arange(levels), DIMENSIONS["depth"]),
-        "latitude": ("latitude", latitude, DIMENSIONS["latitude"]),
-        "longitude": ("longitude", longitude, DIMENSIONS["longitude"]),
+        "latitude": ("latitude", np.linspace(-90, 90, nlat), DIMENSIONS["latitude"]),
+        "longitude": ("longitude", -180 + 360 / nlon * np.arange(nlon), DIMENSIONS["longitude"]),
+        "mask": (("depth", "latitude", "longitude"), np.repeat(wet[None], levels, 0).astype("int8")),
     }
-    ds = grid.complete(xr.Dataset(fields, coords))
-    shapes = {str(name): v.shape[1:] for name, v in ds.data_vars.items()}
-    chunk = days_at_once(shapes, days, "training")
-    codec = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=4)
-    encoding = {name: {"compressors": codec, "chunks": (chunk, *shape)} for name, shape in shapes.items()}
-    ds.to_zarr(path, zarr_format=3, consolidated=False, encoding=encoding)
+    grid.complete(xr.Dataset(coords=coords)).to_zarr(path, zarr_format=3, consolidated=False)
 
 
-def decode(store: Path) -> None:
-    """Every chunk of every variable, once."""
-    for name in (*VOLUME, *SURFACE):
-        _ = zarr.open_array(store / name, mode="r")[...]
-
-
-def drain(batches: Iterable[object]) -> None:
-    """Take every batch."""
-    for _ in batches:
-        pass
-
-
-def plain(ds: xr.Dataset, count: int) -> None:
-    """xbatcher's own generator, its windows stacked by numpy into batches."""
-    sizes = {dim: STEPS + 1 if dim == "time" else size for dim, size in ds.sizes.items()}
-    windows = xbatcher.BatchGenerator(ds, input_dims=sizes, input_overlap={"time": STEPS}, preload_batch=False)
-    for at in range(0, count, BATCH):
-        some = [windows[i] for i in range(at, at + BATCH)]
-        _ = {name: torch.from_numpy(np.stack([one[name].values for one in some])) for name in ds.data_vars}
+def create(group: zarr.Group, name: str, dtype: str, shape: tuple[int, ...], length: int) -> zarr.Array:
+    """An array as `bake` makes it, with so many days a chunk."""
+    cut = layout(shape[1:], length, "training", item=np.dtype(dtype).itemsize)
+    scale, offset = SCALES.get(name, OTHER)
+    attributes = dict(VARIABLES[name].attrs) | {"coordinates": "mask cell_area"}
+    if dtype == "int16":
+        attributes |= {"scale_factor": scale, "add_offset": offset, "_FillValue": -32767}
+    return group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=cut.chunks,
+        shards=cut.shards,
+        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),
+        fill_value=-32767 if dtype == "int16" else np.nan,
+        dimension_names=("time", *(("depth",) if name in VOLUME else ()), "latitude", "longitude"),
+        attributes=attributes,
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
     from .data.catalog import catalog, open
     from .data.baking import bake, plan
+    from .data.rechunk import rechunk
     from .workflows.batching import batches
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "bake": "data.baking",
     "plan": "data.baking",
+    "rechunk": "data.rechunk",
     "open": "data.catalog",
     "catalog": "data.catalog",
     "batches": "workflows.batching",
@@ -58,6 +60,7 @@ __all__ = [
     "plot",
     "preset",
     "presets",
+    "rechunk",
     "score",
     "train",
 ]

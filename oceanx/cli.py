@@ -7,15 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from oceanx import cli_data
 from oceanx import cli_words as words
+from oceanx.cli_words import Overrides, Overwrite, Resume, To
 from oceanx.vocabulary.errors import InputError, unknown
-
-if TYPE_CHECKING:
-    from oceanx.vocabulary.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,17 +29,10 @@ check = typer.Typer(
 )
 app.add_typer(check, name="check")
 
-BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "overwrite")
 FIGURES = (".png", ".pdf", ".svg")
 DRAWN = ("map", "skill", "section", "hovmoller", "profile")  # figures made of one file; others take several fields
 
 Data = Annotated[list[str], typer.Option("--data", help="Store or catalog name; give it again to merge several.")]
-To = Annotated[Path, typer.Option("--to", help="What to write.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the target, once the new one is complete.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="key=value: settings by their dotted names.", show_default=False)
-]
 
 
 def main() -> None:
@@ -70,87 +62,14 @@ def demo(
     from oceanx.workflows.demo import demo as run
     from oceanx.workflows.demo import summary
 
-    with _progress() as progress:
+    with words.progress() as progress:
         made = run(directory, train_minutes=train_minutes, progress=progress)
     print(summary(made))
 
 
-@app.command()
-def catalog(name: Annotated[str | None, typer.Argument(help="Show one entry.")] = None) -> None:
-    """List the datasets that can be opened by name."""
-    import oceanx as ox
-
-    table = ox.catalog()
-    if name is not None:
-        if name not in table.index:
-            raise unknown("catalog entry", name, table.index)
-        print("\n".join(f"{key}: {value}" for key, value in table.loc[name].items()))
-    else:
-        listed = table[["description", "baked"]]
-        print(listed.to_string(justify="left") if len(table) else "the catalog is empty")
-
-
-@app.command()
-def bake(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe, or the path of a YAML.")],
-    source: Annotated[list[str], typer.Option("--source", help="File or quoted glob; may be given again.")],
-    to: To,
-    time: Annotated[str | None, typer.Option(help="Only these dates, A:B.")] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what it would write and take, and write nothing.")] = False,
-    append: Annotated[bool, typer.Option("--append", help="Add the times after the store's last one.")] = False,
-    part: Annotated[str | None, typer.Option(help="3/16: the third of 16 processes of a job array.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or slurm.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.")] = None,
-    overwrite: Overwrite = False,
-    overrides: Overrides = None,
-) -> None:
-    """Turn NetCDF, HDF5 or GRIB files into a chunked CF Zarr store. An interrupted bake goes on where it stopped."""
-    import oceanx as ox
-
-    settings = words.changes(overrides, options=BAKE_OPTIONS)
-    sources, when = source[0] if len(source) == 1 else source, words.span(time) if time else None
-    with _progress() as progress:
-        common: dict[str, Any] = {"time": when, "append": append, "workers": workers, "progress": progress, **settings}
-        if plan:
-            print(ox.plan(recipe, sources, to, **common))
-            return
-        ds = ox.bake(recipe, sources, to, overwrite=overwrite, part=part, scheduler=scheduler, **common)
-    if part and not to.exists():
-        print(f"{to}: part {part} is done; the store is complete when all parts are")
-    else:
-        print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
-
-
-@app.command()
-def rechunk(
-    store: Annotated[Path, typer.Argument(help="A store.")],
-    to: To,
-    purpose: Annotated[str, typer.Option("--for", help="training (whole maps) or timeseries (whole series).")],
-    overwrite: Overwrite = False,
-) -> None:
-    """Write a store anew with the chunks of another use, in bounded memory."""
-    import oceanx as ox
-
-    with _progress() as progress:
-        ds = ox.rechunk(store, to, purpose, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
-    print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
-
-
-@app.command()
-def export(
-    name: Annotated[str, typer.Argument(help="Whose files: neuralom, hybridom, ocean-e2e.")],
-    store: Annotated[list[str], typer.Argument(help="Stores or catalog names, merged.")],
-    to: Annotated[Path, typer.Option("--to", help="A folder.")],
-    option: Annotated[list[str] | None, typer.Option("--set", help="key=value, an option of this export.")] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Write a store as the files another system reads."""
-    import oceanx as ox
-    from oceanx.export import export as run
-
-    with _progress() as progress:
-        made = run(name, ox.open(*store), to, overwrite=overwrite, progress=progress, **words.changes(option))
-    print("\n".join(map(str, made if isinstance(made, list | tuple) else [made])))
+for command in (cli_data.catalog, cli_data.stage, cli_data.bake, cli_data.rechunk, cli_data.export):
+    app.command()(command)
+check.command("dataset")(cli_data.check_dataset)
 
 
 @app.command()
@@ -168,7 +87,7 @@ def train(
 
     with _said_once():
         config, ds = load_config(preset, words.changes(overrides)), ox.open(*data)
-    with _progress() as progress:
+    with words.progress() as progress:
         run = ox.train(config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
     if not int(os.environ.get("RANK", "0")):
         print(repr(run))
@@ -193,7 +112,7 @@ def forecast(
 
     ds = ox.open(*data)
     step = words.model(model, ds, train, lead)
-    with _progress() as progress:
+    with words.progress() as progress:
         fc = ox.forecast(
             step,
             ds,
@@ -234,7 +153,7 @@ def score(
             raise InputError(f"{path}: give each forecast once")
         named[name] = fc
     base = words.years(ox.open(climatology), train) if climatology else None
-    with _progress() as progress:
+    with words.progress() as progress:
         result = ox.score(
             named,
             ox.open(*truth),
@@ -283,16 +202,6 @@ def check_forecast(store: Path) -> None:
     print(f"{store}: a labelled forecast, {words.sizes(open_forecast(store, values=True))}")
 
 
-@check.command("dataset")
-def check_dataset(stores: list[str]) -> None:
-    """Open stores together and say what they hold."""
-    import oceanx as ox
-
-    ds = ox.open(*stores)
-    missing = ds.attrs.get("missing_times", [])
-    print(f"{words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}; {len(missing)} missing times")
-
-
 @check.command("config")
 def check_config(preset: str, overrides: Overrides = None) -> None:
     """Resolve a preset or a YAML, and print it with every default written out."""
@@ -328,14 +237,6 @@ def _said_once() -> Iterator[None]:
         if int(os.environ.get("LOCAL_RANK", "0")):
             sys.exit(2)
         raise
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    from oceanx.workflows.progress import shown
-
-    with shown() as progress:
-        yield progress
 
 
 def _leave(code: int, message: str, debug: bool) -> None:

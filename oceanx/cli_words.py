@@ -1,18 +1,39 @@
-"""What words at a prompt mean: models, dates, settings, selections; and scores as a table."""
+"""What words at a prompt mean: options, models, dates, settings, selections; and scores as a table."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from oceanx.vocabulary.errors import InputError, unknown
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from oceanx.vocabulary.progress import Progress
     from oceanx.workflows.model import Model
 
+To = Annotated[Path, typer.Option("--to", help="What to write.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the target, once the new one is complete.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value: settings by their dotted names.", show_default=False)
+]
+
 REFERENCES = ("persistence", "damped_persistence", "climatology")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """What draws how far long work is."""
+    from oceanx.workflows.progress import shown
+
+    with shown() as drawn:
+        yield drawn
 
 
 def model(name: str, ds: xr.Dataset, train: str | None, lead: str) -> Model:
@@ -58,6 +79,19 @@ def span(text: str) -> slice:
     if not colon:
         raise InputError(f"{text!r}: expected two dates, first:last")
     return slice(first or None, last or None)
+
+
+def numbers(text: str | None, count: int, option: str) -> list[float] | None:
+    """`a,b,…` as that many numbers."""
+    if text is None:
+        return None
+    try:
+        found = [float(word) for word in text.replace(":", ",").split(",")]
+    except ValueError:
+        found = []
+    if len(found) != count:
+        raise InputError(f"--{option} {text!r}: expected {count} numbers with commas")
+    return found
 
 
 def dates(text: str) -> str | slice:

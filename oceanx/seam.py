@@ -124,12 +124,17 @@ def fill_land(
 def refuse_nan(fields: Mapping[str, Tensor], mask: Float[Tensor, "depth lat lon"], where: str) -> None:
     """Raise `InputError` naming the first variable that is NaN in a wet cell, and in how many."""
     for name, field in fields.items():
-        lacking = int((field.isnan() & wet_of(field, mask)).sum())
-        if lacking:
-            raise InputError(
-                f"{name}: {lacking} wet cells are NaN at {where}; list the day under missing_times, or bake again so "
-                "that the mask fits the data"
-            )
+        count = int((field.isnan() & wet_of(field, mask)).sum())
+        if count:
+            raise lacking(name, count, where)
+
+
+def lacking(name: str, count: int, where: str) -> InputError:
+    """What is said of a variable that is NaN in so many wet cells."""
+    return InputError(
+        f"{name}: {count} wet cells are NaN at {where}; list the day under missing_times, or bake again so "
+        "that the mask fits the data"
+    )
 
 
 def wet_of(field: Tensor, mask: Float[Tensor, "depth lat lon"]) -> Bool[Tensor, "level lat lon"]:

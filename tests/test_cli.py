@@ -307,10 +307,12 @@ def test_a_real_process_says_the_same(case: str, shelf: Path) -> None:
 
 
 def test_our_own_faults_leave_with_1(oceanx: Oceanx, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*names: str) -> None:
+    from oceanx.data import checks
+
+    def broken(*names: object) -> None:
         raise RuntimeError("a mistake\nof two lines")
 
-    monkeypatch.setattr(ox, "open", broken)
+    monkeypatch.setattr(checks, "check", broken, raising=False)
     code, _, err = oceanx("check", "dataset", "ocean.zarr")
     assert (code, err) == (1, "oceanx failed: RuntimeError: a mistake of two lines (--debug shows where)\n")
 

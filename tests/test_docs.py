@@ -208,7 +208,7 @@ def test_yaml_loads(page: Path) -> None:
             TrainConfig.parse(values, page.name)
         elif "prognostic" in values:
             Task.parse(values, page.name)
-        elif "path" in values:
+        elif {"path", "url"} & values.keys():
             Entry.parse(values, page.name)
         else:
             assert isinstance(values, dict), body

@@ -18,7 +18,7 @@ from oceanx.vocabulary.progress import Progress
 from ..vocabulary.errors import InputError
 from ..vocabulary.files import partial, refuse_existing, remove
 from . import axis as axes
-from . import store
+from . import fixed, points, store
 from .catalog import open_store
 from .extending import Before
 from .planning import Plan, measured
@@ -94,15 +94,13 @@ def bake(
             return open_store(target)
         refuse_existing(target, overwrite=overwrite)
     when = axes.span(time)
-    if _is_points(chosen):
-        from . import points
-
-        points.write(chosen, files(source), target, when=when, resume=resume, progress=progress)
-        return open_store(target)
-    if getattr(reader(chosen.reader), "KIND", "grid") == "fixed":
-        from . import fixed
-
-        fixed.write(chosen, files(source), target, overwrite=overwrite, progress=progress)
+    if kind(chosen) != "fields":
+        if append or share or scheduler:
+            raise InputError(f"{chosen.title}: is written by one process at once; leave out append, part and scheduler")
+        if kind(chosen) == "points":
+            points.write(chosen, files(source), target, when=when, resume=resume, progress=progress)
+        else:
+            fixed.write(chosen, files(source), target, overwrite=overwrite, progress=progress)
         return open_store(target)
     with _scratch(target, scheduler) as scratch:
         sources = Sources.scan(chosen, files(source), scratch, when, progress)
@@ -133,16 +131,17 @@ def plan(
     >>> print(plan("glorys12", "raw/*.nc", "glorys.zarr"))  # doctest: +SKIP
     """
     chosen = load_recipe(recipe, overrides)
-    if _is_points(chosen):
-        raise InputError(f"plan: {chosen.reader} reads points, which are simply gathered; bake them")
+    if kind(chosen) != "fields":
+        raise InputError(f"plan: {chosen.title} is gathered at once, without blocks to plan; bake it")
     with tempfile.TemporaryDirectory(prefix="oceanx-") as folder:
         sources = Sources.scan(chosen, files(source), Path(folder), axes.span(time), progress)
         before = Before.of(Path(to), chosen) if append else None
         return measured(store.draft(chosen, sources, before), Path(folder), workers)
 
 
-def _is_points(recipe: Recipe) -> bool:
-    return getattr(reader(recipe.reader), "KIND", "grid") == "points"
+def kind(recipe: Recipe) -> str:
+    """What a recipe's files hold: `fields` in time, `points`, or `fixed` fields without time."""
+    return getattr(reader(recipe.reader), "KIND", "fields")
 
 
 def _share(part: str | None) -> Share | None:

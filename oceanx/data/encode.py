@@ -35,7 +35,7 @@ class Target:
     folder: Path
     shape: tuple[int, ...]
     dtype: str
-    fill: float | int
+    fill: float | int | None
     layout: Layout
     compression: Compression = "lz4"
     zarr_format: Literal[2, 3] = 3
@@ -138,7 +138,8 @@ def small_array(
     """A small array in one chunk, such as a coordinate; replaces one of that name."""
     version: Any = group.metadata.zarr_format
     chunks = tuple(max(1, n) for n in values.shape)
-    fill = 0 if values.dtype.kind in "iub" else np.nan
+    # In Zarr v2 the value of absent chunks is the one that means missing; of integers none does here.
+    fill: Any = np.nan if values.dtype.kind == "f" else None if version == 2 else 0
     target = Target(Path(name), values.shape, values.dtype.str, fill, Layout(chunks), zarr_format=version)
     if name in group:
         del group[name]

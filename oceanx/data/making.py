@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import psutil
 import xarray as xr
@@ -67,7 +68,7 @@ class Job:
         ds = made(self.sources, self.groups[block.group], times, self.packings) if times.size else xr.Dataset()
         values = {str(name): np.ascontiguousarray(v.values) for name, v in ds.data_vars.items()}
         meant = {
-            name: decode(v, self.packings[name].attrs) if name in self.packings else v for name, v in values.items()
+            name: _meant(v, self.packings[name]) if name in self.packings else v for name, v in values.items()
         }
         refuse_empty(meant, times, self.sources)
         check_range(meant, times, self.sources, self.units)
@@ -107,6 +108,22 @@ def made(sources: Sources, names: Sequence[str], times: np.ndarray, packings: di
         ds = steps.convert_units(ds).astype(np.float32, copy=False)
     order = ("time", "depth", "latitude", "longitude")
     return ds.transpose(*(d for d in order if d in ds.dims))
+
+
+def _meant(raw: np.ndarray, packing: Packing) -> np.ndarray:
+    """What packed integers mean, float32."""
+    if raw.itemsize != 2:
+        return decode(raw, packing.attrs)
+    every = np.arange(2**16, dtype=np.uint16).view(raw.dtype)
+    result = np.empty(raw.shape, np.float32)
+    _look_up(raw.reshape(-1).view(np.uint16), decode(every, packing.attrs), result.reshape(-1))
+    return result
+
+
+@numba.njit(nogil=True, cache=True)
+def _look_up(raw, table, result):  # type: ignore[no-untyped-def]
+    for i in range(raw.size):
+        result[i] = table[raw[i]]
 
 
 def hands(block_bytes: int, workers: int | None = None) -> int:

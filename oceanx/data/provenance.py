@@ -1,7 +1,7 @@
 """Provenance: what a store remembers of its own making, in its group `provenance`, so that days can be added to it.
 
-    <name>_hash (time)           a 64-bit hash of the values of each time, 0 where it is missing
-    <name>_always, <name>_ever   cells of an ocean variable that are finite on every day, on some day; packed bits
+<name>_hash (time)           a 64-bit hash of the values of each time, 0 where it is missing
+<name>_always, <name>_ever   cells of an ocean variable that are finite on every day, on some day; packed bits
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ class Provenance:
         try:
             place: Any = zarr.open_group(path, mode="r")[GROUP]
         except KeyError:
-            raise InputError(f"{path}: does not remember how it was made, so nothing can be added; bake it anew") from None
+            raise InputError(
+                f"{path}: does not remember how it was made, so nothing can be added; bake it anew"
+            ) from None
         hashes, halves = {}, defaultdict(dict)  # type: ignore[var-annotated]
         for name, array in place.arrays():
             variable, _, kind = name.rpartition("_")

@@ -15,12 +15,15 @@ from pydantic import Field, field_validator, model_validator
 from ..vocabulary.config import Config, override, read_yaml
 from ..vocabulary.errors import unknown
 from ..vocabulary.files import content
-from ..vocabulary.names import variable
+from ..vocabulary.names import VARIABLES, variable
 from . import steps as step_table
 from .chunking import Purpose
 from .encode import Compression
 from .readers import READERS, reader
 from .readers.part import Wanted, everything
+
+
+_STEP: dict[str, Any] = {"enum": list(step_table.STEPS)}  # for editors, in the published JSON Schema
 
 
 class Pick(Config):
@@ -38,15 +41,20 @@ class Recipe(Config, populate_by_name=True):
     """
 
     title: str
-    reader: str
+    reader: str = Field(json_schema_extra={"enum": list(READERS)})
     options: dict[str, Any] = Field(default_factory=dict)  # of the reader: keyword arguments of its `parts`
-    variables: dict[str, Pick] = Field(default_factory=dict)
-    steps: tuple[dict[str, dict[str, Any]], ...] = ()
+    variables: dict[str, Pick] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"enum": list(VARIABLES)}}
+    )
+    steps: tuple[dict[str, dict[str, Any]], ...] = Field(
+        (), json_schema_extra={"items": {"anyOf": [_STEP, {"type": "object", "propertyNames": _STEP}]}}
+    )
     frequency: str | None = None  # of the regular time axis, a pandas offset; None: told from the data
     regular: bool = True  # False: times as they come
     max_missing: float = Field(0.5, ge=0, le=1)  # share of a regular axis that the source may lack
     duplicates: Literal["error", "first", "last"] = "error"  # which file counts for a time that is in several
     grids: Literal["same", "common"] = "same"  # common: of files that differ at the edges, what all hold
+    times: Literal["all", "common"] = "all"  # common: only times at which every variable is held
     purpose: Purpose = Field("training", alias="for")
     packed: bool = False  # integers stay integers, with the source's scale_factor and add_offset
     compression: Compression = "lz4"

@@ -21,6 +21,7 @@ from ..vocabulary.errors import InputError
 from ..vocabulary.names import variable
 from . import axis as axes
 from . import steps, units
+from .agreement import common_grid, common_times, refuse_absent, refuse_differing
 from .readers import reader
 from .readers.part import Packing, Part, attributes, labelled
 from .steps import averaging
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .recipe import Recipe
 
 _DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
-_ON_ONE_GRID = 1e-4  # degrees, or m
 
 
 def files(source: Any) -> list[Path]:
@@ -86,6 +86,15 @@ class Sources:
         """Size and time of change of every file (of a folder: of itself)."""
         return [(found.st_size, found.st_mtime_ns) for found in (path.stat() for path in self.paths)]
 
+    @cached_property
+    def climatology_bounds(self) -> np.ndarray | None:
+        """Of times that stand for a span of many years: (time, 2), as the files say; None if they do not."""
+        found = {t: two for part in self.parts if part.bounds is not None
+                 for t, two in zip(part.times, part.bounds, strict=True)}  # fmt: skip
+        if not found or not all(t in found for t in self.axis):
+            return None
+        return np.stack([found[t] for t in self.axis])
+
     @classmethod
     def scan(
         cls,
@@ -116,7 +125,11 @@ class Sources:
             parts += held
             origin += [number] * len(held)
         refuse_absent(recipe, parts)
+        if recipe.grids == "common":
+            parts = common_grid(parts)
         refuse_differing(parts)
+        if recipe.times == "common":
+            parts, origin = _of_common_times(parts, origin)
         found = [name for name in wanted if any(name in part.fields for part in parts)]
         series = {name: _series(name, parts, recipe.duplicates) for name in found}
         return _with_axis(recipe, cls(paths, parts, origin, series, *_UNDECIDED, recipe.steps, False), when)
@@ -194,7 +207,8 @@ class Sources:
     def _labelled(self, name: str, values: np.ndarray, times: np.ndarray) -> xr.DataArray:
         part = self.parts[self.series[name].part[0]]
         found = part.fields[name]
-        return labelled(name, values, times, part.axes, attributes(name, units.normal(found.units), found.cell_methods))
+        attrs = attributes(name, units.normal(found.units), found.cell_methods, found.attrs)
+        return labelled(name, values, times, part.axes, attrs)
 
     def exact(self, names: Sequence[str]) -> Any:
         """float32 where the steps only move numbers, float64 where they calculate."""
@@ -204,48 +218,11 @@ class Sources:
         return np.float32 if moved and not calculating else np.float64
 
 
-def refuse_absent(recipe: Recipe, parts: Sequence[Part]) -> None:
-    """`InputError` naming a required variable that is in no file."""
-    for name, pick in recipe.variables.items():
-        if not pick.optional and not any(name in part.fields for part in parts):
-            raise InputError(
-                f"{parts[0].label}: no variable {name} (looked for {', '.join(recipe.wanted()[name].names)}); "
-                "choose variables with variables=[…], or add the files that hold it"
-            )
-
-
-def refuse_differing(parts: Sequence[Part]) -> None:
-    """`InputError` naming the first file whose grid, depth axis or units are not those of the file before it."""
-    first = parts[0]
-    deep = next((part for part in parts if "depth" in part.axes), first)
-    unit: dict[str, tuple[str, str]] = {}
-    for part in parts:
-        for dim in part.axes:
-            model = deep if dim == "depth" else first
-            if part.axes[dim] is not model.axes[dim]:
-                _same(dim, part, model)
-        for name, found in part.fields.items():
-            here = units.normal(found.units)
-            before, where = unit.setdefault(name, (here, part.label))
-            if here != before:
-                raise InputError(f"{part.label}: {name} is in {found.units!r}, but in {before!r} in {where}; "
-                                 "bake files of one unit at a time")  # fmt: skip
-
-
-def _same(dim: str, part: Part, model: Part) -> None:
-    here, there = part.axes[dim], model.axes[dim]
-    if here.shape != there.shape:
-        raise InputError(
-            f"{part.label}: {dim} has {here.size} values, but {there.size} in {model.label}; bake one grid at a time"
-        )
-    allowed = _ON_ONE_GRID * np.maximum(1.0, np.abs(there)) if dim == "depth" else _ON_ONE_GRID
-    apart = np.abs(here.astype(float) - there.astype(float)) > allowed
-    if apart.any():
-        at = int(np.argmax(apart))
-        raise InputError(
-            f"{part.label}: {dim} differs from {model.label}: value {at} is {here[at]:g} against {there[at]:g}; "
-            "bake one grid at a time"
-        )
+def _of_common_times(parts: list[Part], origin: list[int]) -> tuple[list[Part], list[int]]:
+    """What is left of the parts, each with the number of its file."""
+    home = {part.label: number for part, number in zip(parts, origin, strict=True)}
+    kept = common_times(parts)
+    return kept, [home[part.label] for part in kept]
 
 
 def _series(name: str, parts: Sequence[Part], duplicates: str) -> Series:

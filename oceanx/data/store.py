@@ -102,6 +102,7 @@ def draft(recipe: Recipe, sources: Sources, before: Before | None = None) -> Dra
     template = xr.merge(parts, combine_attrs="override", compat="override", join="exact")
     if not template.data_vars:
         raise InputError("the recipe's steps left no variable; check `variables` and `steps`")
+    template = template.map(_emptied)
     if before:
         before.refuse_other(template)
     for name in recipe.rounding:
@@ -153,6 +154,11 @@ def begun(plan: Draft, work: Path) -> Job:
     return _job(work, plan)
 
 
+def _emptied(v: xr.DataArray) -> xr.DataArray:
+    """A variable as it is, but for its values, which would only take memory."""
+    return v.copy(data=np.broadcast_to(np.zeros((), v.dtype), v.shape))
+
+
 def _shape(sources: Sources, name: str) -> tuple[int, ...]:
     return sources.parts[sources.series[name].part[0]].shape(name)
 
@@ -180,13 +186,17 @@ def _packings(recipe: Recipe, sources: Sources) -> dict[str, Packing]:
     for entry in recipe.steps:
         for name in entry:
             if name not in steps.MOVING:
-                raise InputError(f"packed: the step {name} calculates, so the numbers cannot stay packed; leave one out")
+                raise InputError(
+                    f"packed: the step {name} calculates, so the numbers cannot stay packed; leave one out"
+                )
     found = {}
     for name, s in sources.series.items():
         packing = sources.packing(name)
         here = sources.parts[s.part[0]].fields[name].units
         if packing and units.normal(here) != variable(name).units:
-            raise InputError(f"packed: {name} is in {here!r}, not in {variable(name).units!r}; bake without packed=true")
+            raise InputError(
+                f"packed: {name} is in {here!r}, not in {variable(name).units!r}; bake without packed=true"
+            )
         if packing and packing.arithmetic == "float64":  # attributes of a store are numbers without a type
             found[name] = packing
     return found
@@ -223,7 +233,11 @@ def _create(path: Path, plan: Draft) -> None:
     axis = plan.sources.axis
     seconds = axis.astype("datetime64[s]").astype("int64")
     attrs = dict(plan.template["time"].attrs) | {"units": TIME_UNITS, "calendar": "proleptic_gregorian"}
-    if plan.recipe.frequency:
+    if plan.sources.climatology_bounds is not None:
+        bounds = plan.sources.climatology_bounds.astype("datetime64[s]").astype("int64")
+        small_array(group, "climatology_bnds", bounds, ("time", "bnds"), {})
+        attrs["climatology"] = "climatology_bnds"
+    elif plan.recipe.frequency:
         ends = pd.DatetimeIndex(axis) + pd.tseries.frequencies.to_offset(plan.recipe.frequency)
         bounds = np.stack([seconds, ends.to_numpy().astype("datetime64[s]").astype("int64")], axis=1)
         small_array(group, "time_bnds", bounds, ("time", "bnds"), {})
@@ -259,17 +273,23 @@ def _finish(work: Path, plan: Draft, date: str) -> None:
     if "mask_disagreement" in attrs:
         log.warning("masks of variables disagree: %s", attrs["mask_disagreement"])
     extra |= _geometry(plan.template)
+    if plan.recipe.static:
+        fixed, told_static = _static(plan.recipe.static, plan.template, extra.get("mask"))
+        extra |= fixed
+        attrs["mask_disagreement"] = "; ".join(filter(None, (attrs.get("mask_disagreement", ""), told_static)))
     for name, v in extra.items():
         small_array(group, name, v.values, tuple(str(d) for d in v.dims), VARIABLES[name].attrs)
+    if not attrs.get("mask_disagreement"):
+        attrs.pop("mask_disagreement", None)
     missing = sorted({*axes.iso(plan.sources.missing), *known.empty_days(axes.iso(plan.sources.axis))})
     told: dict[str, Any] = {**attrs, "missing_times": missing, "coordinates": " ".join(sorted(extra))}
     told["oceanx_fingerprint"] = fingerprint(plan.template, plan.sources, known.hashes)
     group.attrs.put(plain(global_attrs(plan.recipe, plan.sources, date, plan.before) | told))
     known.save(group)
     if plan.recipe.statistics:
-        from .statistics import write as write_statistics
+        from . import statistics
 
-        write_statistics(work / "store", plan.recipe.statistics, plan.recipe.hash())
+        statistics.write(work / "store", plan.recipe.statistics, plan.recipe.hash())
     consolidate(work / "store", plan.recipe.zarr_format)
 
 
@@ -281,6 +301,23 @@ def _geometry(template: xr.Dataset) -> dict[str, xr.DataArray]:
     if "depth" in template.dims:
         found["thickness"] = grid.thickness(template["depth"])
     return found
+
+
+def _static(
+    paths: tuple[str, ...], template: xr.Dataset, wet: xr.DataArray | None
+) -> tuple[dict[str, xr.DataArray], str]:
+    """Fields of a model's grid files at the store's cells, and a word on where their mask is not the data's."""
+    from .readers import static
+
+    depth = template["depth"].values if "depth" in template.dims else None
+    ds = static.fields(paths, template["latitude"].values, template["longitude"].values, depth)
+    told = ""
+    if wet is not None and "mask" in ds:
+        theirs = ds["mask"] if "depth" in wet.dims or "depth" not in ds["mask"].dims else ds["mask"].isel(depth=0)
+        if theirs.dims == wet.dims:
+            sea, dry = int(((theirs == 1) & (wet == 0)).sum()), int(((theirs == 0) & (wet == 1)).sum())
+            told = f"grid files: {sea} cells wet there and dry here, {dry} the other way round" if sea or dry else ""
+    return {str(name): v for name, v in ds.data_vars.items() if name != "mask"}, told
 
 
 def consolidate(path: Path, zarr_format: Any = 3) -> None:

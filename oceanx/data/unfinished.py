@@ -1,9 +1,9 @@
 """An unfinished store: `<name>.partial/`, where a store is built, held against other writers, and taken up again.
 
-    lock, lock.3          held while somebody writes (the parts of a job array share the first, and hold one each)
-    manifest.json         what is being built: recipe, times, layout
-    store/                the store to be
-    done/                 a record of every finished block, and the patterns of cells they share
+lock, lock.3          held while somebody writes (the parts of a job array share the first, and hold one each)
+manifest.json         what is being built: recipe, times, layout
+store/                the store to be
+done/                 a record of every finished block, and the patterns of cells they share
 """
 
 from __future__ import annotations

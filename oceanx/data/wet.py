@@ -43,7 +43,9 @@ def mask_of(template: xr.Dataset, cells: Mapping[str, Cells]) -> tuple[dict[str,
         sometimes = int((found.ever & ~found.always).sum())
         if more or sometimes:
             told.append(f"{name}: {more} cells dry in others, {sometimes} finite on some days only")
-    return {"mask": xr.DataArray(wet.astype(np.int8), dims=dims)}, {"mask_disagreement": "; ".join(told)} if told else {}
+    return {"mask": xr.DataArray(wet.astype(np.int8), dims=dims)}, {
+        "mask_disagreement": "; ".join(told)
+    } if told else {}
 
 
 def odd_days(patterns: Sequence[str], days: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numba
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -15,6 +16,8 @@ from ..vocabulary.errors import InputError
 
 YEAR = 366  # days: every date has its own, 29 February included
 BLOCK_BYTES = 16 * 2**20  # how much of one variable is held at a time
+_SMALL = 256 * 2**20  # bytes that are simply read
+_LEAP_DAY = 60  # 29 February
 _MONTH_START = np.array([0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335])
 
 
@@ -65,8 +68,49 @@ def climatology(ds: xr.Dataset, harmonics: int = 3, progress: Progress | None = 
     )
 
 
+def daily_climatology(ds: xr.Dataset, window: int = 0, progress: Progress | None = None) -> xr.Dataset:
+    """Means by `dayofyear` 1…366 of every variable with a `time`, pooled over the days within `window` of the date.
+
+    One pass over time, a day at a time, in the order of the calendar; days without a value are left out cell by cell,
+    and a cell and date without any is NaN. 29 February, of which there are few, is always pooled with its two
+    neighbours. Memory: the result, and 2·window + 1 fields of sums.
+
+    Parameters
+    ----------
+    ds
+        Training period: the caller selects it. At least one value on every date of the year, 29 February apart.
+    window
+        Days on either side, round the turn of the year.
+
+    Raises
+    ------
+    InputError
+        If a date has no day at all, or nothing has a `time`.
+    """
+    if not 0 <= window <= 60:
+        raise InputError(f"window: found {window}; expected 0 to 60 days on either side")
+    names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and np.issubdtype(v.dtype, np.floating)]
+    if not names:
+        raise InputError(f"climatology: no variable has a `time`; found {sorted(map(str, ds.data_vars))}")
+    days = day_of_year(ds["time"])
+    absent = sorted(set(range(1, YEAR + 1)) - set(days.tolist()) - {_LEAP_DAY})
+    if absent:
+        date = pd.Timestamp("2000-01-01") + pd.Timedelta(absent[0] - 1, "D")
+        raise InputError(f"climatology: no {date:%d %B} in the times given; give whole years")
+    first, last = _period(ds["time"])
+    fitted = {name: _daily(ds[name], days, window, name, progress) for name in names}
+    static = [c for c in ("mask", "cell_area", "thickness") if c in ds.coords]
+    result = xr.Dataset(fitted).assign_coords({c: ds[c] for c in static})
+    result["dayofyear"].attrs = {"long_name": "Day of a leap year"}
+    return result.assign_attrs(
+        oceanx_climatology_period=f"{first:%Y-%m-%d}/{last:%Y-%m-%d}", oceanx_climatology_window=window
+    )
+
+
 def at(climatology: xr.Dataset, time: Any) -> xr.Dataset:
     """The climatology on given dates, float32: the dimensions of `time` first, then those of each variable.
+
+    A date has the same numbers, to the bit, whichever others are asked for with it.
 
     Parameters
     ----------
@@ -77,7 +121,7 @@ def at(climatology: xr.Dataset, time: Any) -> xr.Dataset:
     """
     dates = _dates(time)
     if "harmonic" in climatology.dims:
-        dim, weights = "harmonic", basis(dates, (climatology.sizes["harmonic"] - 1) // 2).astype(np.float32)
+        dim, weights = "harmonic", basis(dates, (climatology.sizes["harmonic"] - 1) // 2)
     elif "dayofyear" in climatology.dims:
         dim, weights = "dayofyear", None
         if not np.array_equal(climatology["dayofyear"], np.arange(1, YEAR + 1)):
@@ -173,6 +217,40 @@ def _fit(v: xr.DataArray, terms: np.ndarray, name: str, progress: Progress | Non
     )
 
 
+def _daily(v: xr.DataArray, days: np.ndarray, window: int, name: str, progress: Progress | None) -> xr.DataArray:
+    """Means (dayofyear, …), float32, from the sums of one date after another."""
+    v = v.transpose("time", ...)
+    v = v.compute() if v.nbytes <= _SMALL else v  # chunks of many days would be read again for each
+    held: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # sum and count of the dates that the window reaches
+    result = np.empty((YEAR, *v.shape[1:]), np.float32)
+    for date in range(1, YEAR + 1):
+        wanted = _around(date, max(window, 1) if date == _LEAP_DAY else window)
+        held = {d: held[d] if d in held else _sum_of_date(v, np.flatnonzero(days == d)) for d in wanted}
+        with np.errstate(invalid="ignore"):
+            result[date - 1] = sum(total for total, _ in held.values()) / sum(count for _, count in held.values())
+        if progress:
+            progress(f"climatology of {name}", date, YEAR)
+    dims = ("dayofyear", *v.dims[1:])
+    coords = {"dayofyear": np.arange(1, YEAR + 1), **{d: v[d] for d in v.dims[1:] if d in v.coords}}
+    return xr.DataArray(result, dims=dims, coords=coords, attrs=v.attrs)
+
+
+def _around(date: int, reach: int) -> list[int]:
+    """The days of a leap year within `reach` of one, round the turn of the year."""
+    return [(d - 1) % YEAR + 1 for d in range(date - reach, date + reach + 1)]
+
+
+def _sum_of_date(v: xr.DataArray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum (float64) and number of the values on given times."""
+    total, count = np.zeros(v.shape[1:]), np.zeros(v.shape[1:], np.int32)
+    for time in times:
+        values = np.asarray(v[time].data)
+        finite = np.isfinite(values)
+        total += np.where(finite, values, 0.0)
+        count += finite
+    return total, count
+
+
 def _refine(
     group: np.ndarray, grams: np.ndarray, finite: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -205,8 +283,28 @@ def _solve(grams: np.ndarray, group: np.ndarray, right: np.ndarray) -> np.ndarra
 
 
 def _product(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
-    flat = table.reshape(len(table), -1)
-    return (weights.reshape(-1, len(table)) @ flat).reshape(weights.shape[:-1] + table.shape[1:])
+    """Weights (…, term) times table (term, …), summed in float64 term by term, rounded once to float32."""
+    flat = np.ascontiguousarray(table).reshape(len(table), -1)
+    rows = np.ascontiguousarray(weights).reshape(-1, len(table))
+    return _weighted(rows, flat).reshape(weights.shape[:-1] + table.shape[1:])
+
+
+@numba.njit(nogil=True, cache=True)
+def _weighted(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    terms, cells = table.shape
+    result = np.empty((rows.shape[0], cells), np.float32)
+    total = np.empty(4096)
+    for i in range(rows.shape[0]):
+        for start in range(0, cells, total.size):
+            count = min(total.size, cells - start)
+            total[:count] = 0.0
+            for k in range(terms):
+                weight = rows[i, k]
+                for j in range(count):
+                    total[j] += weight * table[k, start + j]
+            for j in range(count):
+                result[i, start + j] = total[j]
+    return result
 
 
 def _combine(ds: xr.Dataset, climatology: xr.Dataset, sign: int) -> xr.Dataset:

@@ -83,17 +83,72 @@ def thickness(depth: xr.DataArray) -> xr.DataArray:
 
     The lowest interface lies as far below the last level as the one above it; a lone level is mid-layer.
     """
-    z = _ascending(depth, "depth")
-    if z[0] < 0:
-        raise InputError(f"depth: found {z[0]:g} m; expected metres below the surface, positive down")
-    interfaces = np.concatenate([[0.0], (z[1:] + z[:-1]) / 2])
-    interfaces = np.append(interfaces, 2 * z[-1] - interfaces[-1])
     return xr.DataArray(
-        np.diff(interfaces),
+        np.diff(depth_interfaces(depth)),
         coords={"depth": _axis(depth, "depth")},
         dims="depth",
         attrs=VARIABLES["thickness"].attrs,
     )
+
+
+def depth_interfaces(depth: xr.DataArray) -> np.ndarray:
+    """Depths in m between layers, one more than these; `thickness` says where they lie."""
+    z = _ascending(depth, "depth")
+    if z[0] < 0:
+        raise InputError(f"depth: found {z[0]:g} m; expected metres below the surface, positive down")
+    interfaces = np.concatenate([[0.0], (z[1:] + z[:-1]) / 2])
+    return np.append(interfaces, 2 * z[-1] - interfaces[-1])
+
+
+def sea_floor_depth(ds: xr.Dataset) -> xr.DataArray:
+    """Depth `deptho` (latitude, longitude) in m of the sea floor: where the lowest wet layer ends; NaN on land.
+
+    As deep as the levels tell: partial bottom cells count as whole ones, and where the ocean goes on below the last
+    level, its lower interface is what is known.
+
+    Raises
+    ------
+    InputError
+        If the Dataset has no `depth` or no `mask`.
+    """
+    if "mask" not in ds.coords or "depth" not in ds["mask"].dims:
+        raise InputError("sea_floor_depth: needs a `mask` by depth; make it with grid.complete(ds)")
+    lower = depth_interfaces(ds["depth"])[1:]
+    wet = ds["mask"].transpose("depth", *HORIZONTAL).values == 1
+    lowest = np.where(wet, np.arange(len(lower))[:, None, None], -1).max(axis=0)
+    floor = np.where(lowest >= 0, lower[lowest], np.nan)
+    coords = {axis: _axis(ds[axis], axis) for axis in HORIZONTAL}
+    return xr.DataArray(floor, coords=coords, dims=HORIZONTAL, attrs=VARIABLES["deptho"].attrs, name="deptho")
+
+
+def bounds(ds: xr.Dataset) -> dict[str, xr.DataArray]:
+    """`latitude_bnds`, `longitude_bnds` and `depth_bnds` (axis, bnds): the edges that areas and thicknesses are of.
+
+    CF wants them named by the attribute `bounds` of their axis, and without attributes of their own.
+
+    Raises
+    ------
+    InputError
+        If an axis is not ascending, or both latitude and longitude have a single point.
+    """
+    lat, lon = _ascending(ds["latitude"], "latitude"), _ascending(ds["longitude"], "longitude")
+    if lat.size == 1 and lon.size == 1:
+        raise InputError("latitude, longitude: a single point has no cell size; give `cell_area` as a coordinate")
+    edge = {
+        "latitude": np.clip(edges(lat, alone=_spacing(lon)), -90.0, 90.0),
+        "longitude": _longitude_edges(lon, alone=_spacing(lat)),
+    }
+    if "depth" in ds.dims:
+        edge["depth"] = depth_interfaces(ds["depth"])
+    return {
+        f"{axis}_bnds": xr.DataArray(
+            np.stack([values[:-1], values[1:]], axis=1),
+            coords={axis: _axis(ds[axis], axis)},
+            dims=(axis, "bnds"),
+            name=f"{axis}_bnds",
+        )
+        for axis, values in edge.items()
+    }
 
 
 def wet_mask(ds: xr.Dataset) -> xr.DataArray:
@@ -218,6 +273,14 @@ def _widths(lon: np.ndarray, alone: float) -> np.ndarray:
         return np.diff(edges(lon, alone))
     steps = np.diff(np.append(lon, lon[0] + 360.0))
     return (steps + np.roll(steps, 1)) / 2
+
+
+def _longitude_edges(lon: np.ndarray, alone: float) -> np.ndarray:
+    """Cell edges; on a periodic axis both ends are the seam half-way between last and first, 360° apart."""
+    if not is_periodic(xr.DataArray(lon, dims="longitude")):
+        return edges(lon, alone)
+    seam = (lon[-1] + lon[0] + 360.0) / 2
+    return np.concatenate([[seam - 360.0], (lon[1:] + lon[:-1]) / 2, [seam]])
 
 
 def _range(values: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,12 @@ import xarray as xr
 from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.errors import InputError, unknown
-from .climatology import at, blocks
+from .climatology import BLOCK_BYTES, at, blocks
 from .grid import area
 from .labels import wet_cells
+from .moments import Moments
+
+_HELD = 64 * 2**20  # bytes of one day that may be read at once
 
 
 def statistics(
@@ -26,7 +29,8 @@ def statistics(
     """`<name>_mean`, `<name>_std` and `<name>_increment_std` of each variable, by depth where it has one.
 
     Weighted by cell area over wet cells and pooled over the times given, in one pass. The increment is the change
-    over one step of the time axis; a change across a gap, or to or from a missing day, is left out.
+    over one step of the time axis; a change across a gap, or to or from a missing day, is left out. Memory is bounded
+    and the numbers are the same to the bit, however the data are chunked.
 
     Parameters
     ----------
@@ -62,69 +66,87 @@ def _variable(
     v = ds[name].transpose("time", *(["depth"] if "depth" in ds[name].dims else []), "latitude", "longitude")
     wet = wet_cells(ds, v)
     weights = np.broadcast_to(weight, v.shape[1:]) * (1.0 if wet is None else wet)
-    levels = v.sizes.get("depth", 1)
-    weights = weights.reshape(levels, -1)
     one_step = _one_step(ds["time"])
-    values_sums, change_sums = np.zeros((3, levels)), np.zeros((3, levels))
+    values, changes = Moments(v.sizes.get("depth", 1)), Moments(v.sizes.get("depth", 1))
+    boxes = list(_boxes(v))
+    for number, box in enumerate(boxes):
+        part = v.isel(box)
+        sums = Moments(part.sizes.get("depth", 1)), Moments(part.sizes.get("depth", 1))
+        cycle = None if climatology is None else climatology.isel(box, missing_dims="ignore")
+        of_box = weights[tuple(box.get(str(d), slice(None)) for d in v.dims[1:])]
+        for done in _gather(part, name, of_box, one_step, cycle, sums):
+            if progress:
+                progress(f"statistics of {name}", number * v.sizes["time"] + done, len(boxes) * v.sizes["time"])
+        levels = box.get("depth", slice(None))
+        for whole, of_part in zip((values, changes), sums, strict=True):
+            at_levels = Moments(whole.levels)
+            at_levels.sums[..., levels] = of_part.sums
+            whole.merge(at_levels)
+    return _labelled(v, values, changes, anomaly=climatology is not None)
+
+
+def _gather(
+    v: xr.DataArray,
+    name: str,
+    weights: np.ndarray,
+    one_step: np.ndarray,
+    climatology: xr.Dataset | None,
+    sums: tuple[Moments, Moments],
+) -> Iterator[int]:
+    """Go through time, yielding how far; `sums` take in the values, and the changes over one step."""
+    values, changes = sums
+    weights = np.ascontiguousarray(weights).reshape(v.sizes.get("depth", 1), -1)
     before: np.ndarray | None = None
-    for where, values in blocks(v):
-        values = values.reshape(len(values), levels, -1).astype(np.float64)
+    for where, block in blocks(v):
         if climatology is not None:
-            values -= at(climatology, ds["time"][where])[name].values.reshape(values.shape)
-        values_sums += _sums(values, weights)
+            block = block.astype(np.float64)
+            block -= at(climatology, v["time"][where])[name].transpose(*v.dims).values
+        block = block.reshape(len(block), *weights.shape)
+        values.add(block, weights)
         if before is not None and one_step[where.start - 1]:
-            change_sums += _sums(values[:1] - before, weights)
-        inside = one_step[where.start : where.stop - 1]
-        change_sums += _sums((values[1:] - values[:-1])[inside], weights)
-        before = values[-1:]
-        if progress:
-            progress(f"statistics of {name}", where.stop, v.sizes["time"])
-    mean, std = _finish(values_sums, v, "value")
-    _, increment = _finish(change_sums, v, "pair of neighbouring days")
+            changes.add_changes(before, block[:1], weights)
+        for i in np.flatnonzero(one_step[where.start : where.stop - 1]):
+            changes.add_changes(block[i : i + 1], block[i + 1 : i + 2], weights)
+        before = block[-1:]
+        yield where.stop
+
+
+def _boxes(v: xr.DataArray) -> Iterator[dict[str, slice]]:
+    """Parts of space to go through time with, one after another: all of it, or a chunk where that is too much."""
+    chunks = v.chunks if v.chunks and v.size else ((0,),)
+    days = chunks[0][0]
+    # Of chunks of many days, `blocks` would read a few at a time, and each chunk again and again.
+    if days * (v.nbytes // max(1, len(v))) <= (_HELD if days == 1 else BLOCK_BYTES):
+        yield {}
+        return
+    ends = [np.cumsum((0, *sizes)) for sizes in chunks[1:]]
+    for corner in np.ndindex(*(len(e) - 1 for e in ends)):
+        yield {str(d): slice(e[i], e[i + 1]) for d, e, i in zip(v.dims[1:], ends, corner, strict=True)}
+
+
+def _labelled(v: xr.DataArray, values: Moments, changes: Moments, *, anomaly: bool) -> dict[str, xr.DataArray]:
+    _refuse_empty(values, v, "value")
+    _refuse_empty(changes, v, "pair of neighbouring days")
     kinds = {
-        "mean": (mean, "Mean"),
-        "std": (std, "Spread"),
-        "increment_std": (increment, "Spread of one step's change"),
+        "mean": (values.mean, "Mean"),
+        "std": (values.spread, "Spread"),
+        "increment_std": (changes.spread, "Spread of one step's change"),
     }
-    coords = {"depth": ds["depth"]} if "depth" in v.dims else {}
+    coords = {"depth": v["depth"]} if "depth" in v.dims else {}
     units = {"units": v.attrs["units"]} if "units" in v.attrs else {}
-    what = v.attrs.get("long_name", name) + ("" if climatology is None else " anomaly")
+    what = v.attrs.get("long_name", v.name) + (" anomaly" if anomaly else "")
     result = {}
-    for kind, (values, words) in kinds.items():
-        values = values if "depth" in v.dims else values[0]
+    for kind, (numbers, words) in kinds.items():
+        numbers = numbers if "depth" in v.dims else numbers[0]
         attrs = {"long_name": f"{words}: {what}", **units}
-        result[f"{name}_{kind}"] = xr.DataArray(values, dims=list(coords), coords=coords, attrs=attrs)
+        result[f"{v.name}_{kind}"] = xr.DataArray(numbers, dims=list(coords), coords=coords, attrs=attrs)
     return result
 
 
-def _sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sums of weight, weighted value and weighted square (3, levels) of finite values (time, levels, cells)."""
-    result = np.empty((3, values.shape[1]))
-    for k, weight in enumerate(weights):
-        wet = weight > 0
-        weight, level = weight[wet], values[:, k, wet]
-        first = level @ weight
-        whole = np.isfinite(first)  # days without a gap, nearly all: they need no mask
-        total, rest = whole.sum() * weight.sum(), level[~whole]
-        finite = np.isfinite(rest)
-        rest = np.where(finite, rest, 0.0)
-        level = level if whole.all() else level[whole]
-        np.square(level, out=level)
-        result[:, k] = (
-            total + (finite @ weight).sum(),
-            first[whole].sum() + (rest @ weight).sum(),
-            (level @ weight).sum() + (rest**2 @ weight).sum(),
-        )
-    return result
-
-
-def _finish(sums: np.ndarray, v: xr.DataArray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    total, first, second = sums
-    if (total == 0).any():
-        level = f" at depth {float(v['depth'][int(np.argmin(total))]):g} m" if "depth" in v.dims else ""
+def _refuse_empty(sums: Moments, v: xr.DataArray, what: str) -> None:
+    if (sums.weight == 0).any():
+        level = f" at depth {float(v['depth'][int(np.argmin(sums.weight))]):g} m" if "depth" in v.dims else ""
         raise InputError(f"{v.name}{level}: no {what} at a wet cell in these times; leave the level or variable out")
-    mean = first / total
-    return mean, np.sqrt(np.maximum(second / total - mean**2, 0.0))
 
 
 def _one_step(time: xr.DataArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated
 
@@ -62,6 +63,15 @@ class Channels(Config):
             result[name] = slice(start, start + self.levels(name))
             start += self.levels(name)
         return result
+
+    def only(self, names: Iterable[str]) -> Channels:
+        """The same without the other variables."""
+        wanted = set(names)
+        return Channels(
+            volume=tuple(name for name in self.volume if name in wanted),
+            surface=tuple(name for name in self.surface if name in wanted),
+            depth=self.depth,
+        )
 
     def __len__(self) -> int:
         return sum(self.levels(name) for name in self.names)

@@ -16,7 +16,7 @@ import xarray as xr
 
 from oceanx import heatwaves
 from oceanx.data.catalog import open as open_stores
-from oceanx.data.recipe import bake, load_recipe
+from oceanx.data.baking import bake, load_recipe
 from oceanx.ocean import labels, synthetic
 from oceanx.scores import score
 from oceanx.vocabulary import files

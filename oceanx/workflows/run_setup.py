@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from oceanx import seam
+from oceanx.data import statistics as stored
 from oceanx.ocean import climatology as climatologies
 from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary import files
@@ -144,7 +145,9 @@ def _describe(run: Run, config: TrainConfig, ds: xr.Dataset, progress: Progress 
         mask = seam.grid_of(ds, channels).mask
         chosen = seam.select(ds, channels).assign_coords(mask=mask)
         seasonal = climatologies.climatology(chosen, config.harmonics) if config.task.anomalies else None
-        parts.append(statistics(chosen, climatology=seasonal, names=list(channels.names)))
+        names = list(channels.names)
+        kept = None if seasonal is not None else stored.known(chosen, names)
+        parts.append(statistics(chosen, climatology=seasonal, names=names) if kept is None else kept)
         if seasonal is not None:
             parts.append(_of_climatology(seasonal, mask, channels))
             fitted = (

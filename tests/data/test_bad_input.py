@@ -1,6 +1,7 @@
 """Each wrong input has one clear line, and nothing that existed is changed."""
 
 import shutil
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -74,7 +75,34 @@ def test_damaged_in_the_middle(glorys, tmp_path):
 
 def test_folder_given_as_file(tmp_path):
     (tmp_path / "raw").mkdir()
-    refused(tmp_path / "raw", tmp_path, r"raw: is a folder; expected a file")
+    refused(tmp_path / "raw", tmp_path, "raw: is a folder, but no Zarr store")
+
+
+def test_unreadable_file(glorys, tmp_path, monkeypatch):
+    """What the system says when a file belongs to someone else (permissions alone do not stop an administrator)."""
+    path, plain = glorys(), Path.open
+
+    def refusing(self, *arguments, **options):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return plain(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    refused(path, tmp_path, r"R20200101\.nc: cannot be read: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("sst.csv", b"date,temp\n1982-01-01,14.1\n", "is not NetCDF but text, a table or a series at one place"),
+     ("mask.npy", b"\x93NUMPY\x01\x00v\x00", "is not NetCDF but NumPy arrays"),
+     ("mask.npz", b"PK\x03\x04" + bytes(30), "is not NetCDF but NumPy arrays"),
+     ("download.nc", b"PK\x03\x04" + bytes(30), "is not NetCDF but a ZIP archive; .* recipe 'era5'"),
+     ("wind.grib", b"GRIB" + bytes(30), "is not NetCDF but GRIB; take the recipe 'era5'")],
+)  # fmt: skip
+@pytest.mark.parametrize("recipe", ["cf", "glorys12", "oisst", "duacs", "woa", "relief"])
+def test_files_of_other_kinds_are_told_from_damaged_ones(tmp_path, recipe, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    refused(tmp_path / name, tmp_path, f"{name}: {said}", recipe)
 
 
 def test_missing_variable(glorys, tmp_path):
@@ -119,7 +147,7 @@ def test_units_that_differ_between_files(glorys, tmp_path):
      ({"longitude": LONGITUDE[:4]}, "longitude has 4 values, but 5"),
      ({"depth": DEPTH[:2]}, "depth has 2 values, but 3"),
      ({"depth": DEPTH * 2}, "depth differs from"),
-     ({"calendar": "noleap"}, "calendar 'noleap'"),
+     ({"calendar": "noleap"}, "calendar is noleap, but standard in .*20200101_R"),
      ({"hour": 7}, "time 2020-01-02T07:00:00 is not that of a daily mean")],
 )  # fmt: skip
 def test_a_file_unlike_the_others(glorys, tmp_path, other, said):

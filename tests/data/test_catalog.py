@@ -1,3 +1,5 @@
+import os
+
 import dask
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from raw_files import six_hourly
 
 import oceanx.data as data
 from oceanx.data import catalog
+from oceanx.data import shelf as shelf_module
 from oceanx.data.recipe import load_recipe
 from oceanx.vocabulary.errors import InputError
 
@@ -120,11 +123,120 @@ def test_a_users_entry_lies_over_the_packaged_one(stores, shelf):
     assert catalog.catalog().loc["glorys12", "description"] == "Mine"
 
 
+def entry(folder, name, description, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"name": name, "description": description, "path": "x.zarr"} | more
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump({k: v for k, v in values.items() if v is not None}))
+
+
+def test_later_catalogs_lie_over_earlier_ones(shelf, tmp_path, monkeypatch):
+    """Packaged, then the site's in their order, then the user's, then the one that is given."""
+    one, two, given = tmp_path / "site1", tmp_path / "site2", tmp_path / "given"
+    for folder, names in ((one, "abcd"), (two, "bcd"), (shelf, "cd"), (given, "d")):
+        for name in names:
+            entry(folder, name, folder.name)
+    entry(one, "glorys12", "The site's")
+    monkeypatch.setenv("OCEANX_CATALOG", os.pathsep.join(map(str, (one, two))))
+    table = catalog.catalog(given)
+    assert table.loc[list("abcd"), "description"].tolist() == ["site1", "site2", "catalog", "given"]
+    assert table.loc[list("abcd"), "origin"].tolist() == ["site", "site", "user", "given"]
+    assert table.loc["glorys12", ["description", "origin"]].tolist() == ["The site's", "site"]
+    assert table.loc["oisst", "origin"] == "packaged"
+    assert "d" in catalog.catalog().index
+
+
+def test_a_catalog_that_is_not_there_is_refused(shelf, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"catalog: .*nowhere is no folder"):
+        catalog.catalog(tmp_path / "nowhere")
+    monkeypatch.setenv("OCEANX_CATALOG", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"OCEANX_CATALOG: .*nowhere is no folder"):
+        data.open("glorys12")
+
+
+def test_a_name_twice_in_one_folder_is_refused(shelf):
+    entry(shelf, "a", "")
+    (shelf / "b.yaml").write_text((shelf / "a.yaml").read_text())
+    with pytest.raises(InputError, match=r"b\.yaml: name 'a' is that of .*a\.yaml too"):
+        catalog.entries()
+
+
+def hand_made(path):
+    """A store of three days, written by xarray alone."""
+    days = np.arange("2020-01-01", "2020-01-04", dtype="datetime64[D]").astype("datetime64[ns]")
+    place = {"time": days, "latitude": np.arange(4.0), "longitude": np.arange(5.0)}
+    zos = xr.DataArray(np.zeros((3, 4, 5), "f4"), place, tuple(place), attrs={"units": "m"})
+    zos.to_dataset(name="zos").to_zarr(path, consolidated=False)
+    return path
+
+
+def test_the_shelf_says_what_there_is(shelf, tmp_path, capsys):
+    store = hand_made(tmp_path / "mine.zarr")
+    entry(shelf, "mine", "Mine", path="mine.zarr", licence="CC0; no more", citation="A. Mariner (1993)")
+    entry(shelf, "cloudy", "Theirs", path=None, url="gs://b/x.zarr", period=["1993-01-01", "1994-12-31"])
+    table = catalog.catalog()
+    assert table.loc["mine", ["state", "period", "baked"]].tolist() == ["baked", "2020-01-01 to 2020-01-03", True]
+    total = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+    assert table.loc["mine", "size"] == f"{total / 1000:.3g} kB"
+    assert table.loc["cloudy", ["state", "period", "size"]].tolist() == ["cloud", "1993-01-01 to 1994-12-31", ""]
+    assert table.loc["glorys12", "state"] == "not baked"
+    catalog.printed(table)
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("mine "))
+    assert lines[at].split() == [
+        "mine",
+        "baked",
+        *table.loc["mine", "size"].split(),
+        "2020-01-01",
+        "to",
+        "2020-01-03",
+        "user",
+    ]
+    assert lines[at + 1].strip() == "Mine; CC0"
+    assert len(lines) == 2 * len(table)
+
+
+def test_one_entry_in_full(shelf, tmp_path):
+    hand_made(tmp_path / "mine.zarr")
+    entry(shelf, "mine", "Mine", path="mine.zarr", citation="A. Mariner (1993)")
+    told = catalog.describe("mine")
+    assert told["citation"] == "A. Mariner (1993)"
+    assert told["dimensions"] == "3 time × 4 latitude × 5 longitude"
+    assert told["path"] == str(tmp_path / "mine.zarr")
+    told = catalog.describe("glorys12")
+    assert told["to make it"] == f"oceanx bake glorys12 --source 'raw/*' --to {tmp_path / 'glorys12.zarr'}"
+    assert "10.48670/moi-00021" in told["references"]
+    with pytest.raises(InputError, match="unknown catalog entry 'glorys21'; did you mean 'glorys12'"):
+        catalog.describe("glorys21")
+
+
+def test_a_size_that_takes_too_long_is_a_lower_bound(tmp_path):
+    store = hand_made(tmp_path / "mine.zarr")
+    assert shelf_module.stored(store, patience=-1.0).startswith("> ")
+    assert not shelf_module.stored(store, patience=60.0).startswith("> ")
+
+
+def test_a_store_without_a_readable_time_axis_is_still_listed(shelf, tmp_path):
+    (hand_made(tmp_path / "mine.zarr") / "time" / "zarr.json").unlink()
+    entry(shelf, "mine", "Mine", path="mine.zarr")
+    assert catalog.catalog().loc["mine", ["state", "period"]].tolist() == ["baked", ""]
+
+
+def test_packaged_entries_say_where_they_are_from_and_what_is_owed(shelf):
+    for name, found in catalog.shelved().items():
+        assert name == found.file.stem
+        assert found.entry.licence, name
+        told = catalog.describe(name)
+        assert told.get("citation") or told.get("references") or told.get("source"), name
+        assert found.entry.url or found.entry.recipe, name
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [({"name": "../x", "description": "", "path": "x"}, r"name '\.\./x'"),
      ({"name": "a..b", "description": "", "path": "x"}, r"name 'a\.\.b'"),
      ({"name": "x", "description": "", "path": "../../etc"}, "leads out of the data folder"),
+     ({"name": "x", "description": "", "url": "gs://bucket/../../x.zarr"}, "leads out of the data folder"),
      ({"name": "x", "description": "", "path": "x", "licens": ""}, "unknown key 'licens'; did you mean 'licence'")],
 )  # fmt: skip
 def test_a_name_or_path_that_leads_elsewhere_is_refused(shelf, entry, said):

@@ -90,16 +90,81 @@ def test_an_empty_zip_is_refused(tmp_path):
         reader("era5").parts(zipped(tmp_path / "z.nc", {}), {}, tmp_path)
 
 
-def test_expver_dimension_is_merged_and_the_final_version_wins(tmp_path):
-    values = np.full((3, 2, 4, 5), np.nan, "f4")
-    values[:2, 0], values[1:, 1] = 280.0, 290.0  # both have the second time
+def with_versions(path, versions, values):
+    """Monthly or hourly ERA5 with `expver` as a dimension."""
     xr.Dataset(
         {"t2m": (("time", "expver", "latitude", "longitude"), values, {"units": "K"})},
-        {"time": TIMES[:3], "expver": [1, 5], "latitude": ERA5_LATITUDE, "longitude": ERA5_LONGITUDE},
-    ).to_netcdf(tmp_path / "x.nc")
+        {"time": TIMES[: len(values)], "expver": versions, "latitude": ERA5_LATITUDE, "longitude": ERA5_LONGITUDE},
+    ).to_netcdf(path)
+
+
+@pytest.mark.parametrize("versions", [[1, 5], [5, 1]])
+def test_expver_dimension_is_merged_and_the_final_version_wins(tmp_path, versions):
+    values = np.full((3, 2, 4, 5), np.nan, "f4")
+    values[:2, versions.index(1)], values[1:, versions.index(5)] = 280.0, 290.0  # both have the second time
+    with_versions(tmp_path / "x.nc", versions, values)
     ds = data.bake("era5", tmp_path / "x.nc", tmp_path / "e.zarr")
     assert ds.t2m.mean(("latitude", "longitude")).values.tolist() == [280.0, 280.0, 290.0]
     assert "expver 5" in ds.attrs["comment"]
+
+
+def test_expver_dimension_is_merged_cell_by_cell_and_what_neither_has_is_missing(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.uniform(270, 300, (3, 2, 4, 5)).astype("f4")
+    values[rng.random(values.shape) < 0.4] = np.nan
+    with_versions(tmp_path / "x.nc", [1, 5], values)
+    ds = data.bake("era5", tmp_path / "x.nc", tmp_path / "e.zarr")
+    expected = np.where(np.isnan(values[:, 0]), values[:, 1], values[:, 0])[:, ::-1]
+    assert 0 < np.isnan(expected).sum() < np.isnan(values[:, 0]).sum()
+    np.testing.assert_array_equal(ds.t2m, expected)
+
+
+def test_expver_as_text_is_noted_and_alone_it_is_dropped(era5, tmp_path):
+    """The current layout tells the version of each time; a file without any is final."""
+    late = era5("late.nc", ("t2m",), TIMES, expver="0005")
+    ds = data.bake("era5", late, tmp_path / "late.zarr")
+    assert "late.nc: 8 of 8 times are preliminary ERA5T" in ds.attrs["comment"]
+    assert not {"expver", "number"} & set(ds.variables)
+    final = data.bake("era5", era5("final.nc", ("t2m",), TIMES), tmp_path / "final.zarr")
+    assert "comment" not in final.attrs
+    xr.open_dataset(late).drop_vars(["expver", "number"]).to_netcdf(tmp_path / "bare.nc")
+    bare = data.bake("era5", tmp_path / "bare.nc", tmp_path / "bare.zarr")
+    assert "comment" not in bare.attrs
+    np.testing.assert_array_equal(bare.t2m, ds.t2m)
+
+
+def test_an_expver_dimension_of_one(tmp_path):
+    values = np.full((3, 1, 4, 5), 280.0, "f4")
+    with_versions(tmp_path / "x.nc", [5], values)
+    ds = data.bake("era5", tmp_path / "x.nc", tmp_path / "e.zarr")
+    assert float(ds.t2m.min()) == 280.0
+    assert "ERA5T" in ds.attrs["comment"]
+
+
+def test_rates_that_are_means_already(era5, tmp_path):
+    """`avg_tprate` in kg m-2 s-1 is a mean over the hour that ends at its time, and is not divided again."""
+    path = era5("x.nc", ("u10",), TIMES)
+    with netCDF4.Dataset(path, "a") as nc:
+        nc.renameVariable("u10", "avg_tprate")
+        nc["avg_tprate"].setncatts({"units": "kg m**-2 s**-1", "GRIB_stepType": "avg"})
+        nc["avg_tprate"][:] = np.abs(era5_values("u10", TIMES)) / 1e5
+    ds = data.bake("era5", path, tmp_path / "e.zarr")
+    np.testing.assert_array_equal(ds.mtpr, (np.abs(era5_values("u10", TIMES)) / np.float32(1e5))[:, ::-1])
+    assert ds.mtpr.attrs["standard_name"] == "precipitation_flux"
+
+
+def test_a_short_name_does_not_outrank_what_a_file_says_of_it(glorys, tmp_path):
+    """`TEMP` is many things; in situ temperature is not taken for potential temperature."""
+    path = glorys()
+    ds = xr.open_dataset(path).rename(thetao="TEMP")
+    ds["TEMP"].attrs["standard_name"] = "sea_water_temperature"
+    ds.to_netcdf(tmp_path / "insitu.nc")
+    found = reader("cf").read(tmp_path / "insitu.nc")
+    assert "thetao" not in found
+    np.testing.assert_array_equal(found.t_insitu, reader("glorys12").read(path).thetao)
+    del ds["TEMP"].attrs["standard_name"]
+    ds.to_netcdf(tmp_path / "silent.nc")
+    assert "thetao" in reader("cf").read(tmp_path / "silent.nc")
 
 
 def forecast(path, references, periods):

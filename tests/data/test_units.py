@@ -27,6 +27,11 @@ def test_every_unit_of_the_vocabulary_is_its_own_normal_form():
         ("cm/s", "m s-1", 25.0, 0.25),
         ("percent", "1", 15.0, 0.15),
         ("hPa", "Pa", 1013.25, 101325.0),
+        ("N m**-2", "Pa", 0.3, 0.3),
+        ("kg m-2 s-1", "m s-1", 5.0, 5e-3),
+        ("m s-1", "kg m-2 s-1", 5e-3, 5.0),
+        ("mm/day", "kg m-2 s-1", 86400.0, 1.0),
+        ("mm day-1", "m s-1", 86400.0, 1e-3),
     ],
 )
 def test_conversions_are_those_of_the_physical_units(found, wanted, value, expected):

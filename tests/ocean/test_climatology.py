@@ -35,6 +35,7 @@ def ocean(noise=0.0, time=TIME):
     )
 
 
+@settings(deadline=None)
 @given(st.dates(pd.Timestamp("1980-01-01").date(), pd.Timestamp("2100-12-31").date()))
 def test_a_date_has_one_day_number_in_every_year(date):
     stamp = pd.Timestamp(date)

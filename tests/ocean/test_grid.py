@@ -8,6 +8,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oceanx.ocean import grid
 from oceanx.ocean.grid import area, complete, is_periodic, same_grid, thickness, wet_mask
 from oceanx.vocabulary.constants import EARTH_RADIUS
 from oceanx.vocabulary.errors import InputError
@@ -163,3 +164,43 @@ def test_real_glorys_grid_tiles_the_earth(real):
         south = np.deg2rad(float(grid["latitude"][0]) - (float(grid["latitude"][1]) - float(grid["latitude"][0])) / 2)
         expected = 2 * np.pi * EARTH_RADIUS**2 * (1 - np.sin(max(south, -np.pi / 2)))
         assert total == pytest.approx(expected, rel=1e-6)
+
+
+# Sea floor and bounds
+
+
+def test_the_sea_floor_is_where_the_lowest_wet_layer_ends():
+    depth = [5.0, 20.0, 60.0]  # interfaces 0, 12.5, 40, 80
+    mask = np.zeros((3, 2, 3), "i1")
+    mask[:1, 0, 0] = mask[:2, 0, 1] = mask[:, 0, 2] = mask[:, 1, 0] = 1
+    ds = xr.Dataset(
+        coords={
+            "depth": depth,
+            "latitude": [0.0, 1.0],
+            "longitude": [0.0, 1.0, 2.0],
+            "mask": (("depth", "latitude", "longitude"), mask),
+        }
+    )
+    found = grid.sea_floor_depth(ds)
+    np.testing.assert_array_equal(found, [[12.5, 40.0, 80.0], [80.0, np.nan, np.nan]])
+    assert found.attrs["standard_name"] == "sea_floor_depth_below_geoid"
+    with pytest.raises(InputError, match="mask"):
+        grid.sea_floor_depth(ds.drop_vars("mask"))
+
+
+@pytest.mark.parametrize("longitude", [np.arange(-180.0, 180, 2.5), np.array([3.0, 4.0, 6.0, 9.0])])
+def test_bounds_are_the_edges_that_areas_and_thicknesses_are_of(longitude):
+    ds = grid.complete(
+        xr.Dataset(coords={"latitude": np.linspace(-90, 90, 37), "longitude": longitude, "depth": [0.5, 47.0, 92.0]})
+    )
+    found = grid.bounds(ds)
+    assert set(found) == {"latitude_bnds", "longitude_bnds", "depth_bnds"}
+    for axis in ("latitude", "longitude", "depth"):
+        edge = found[f"{axis}_bnds"]
+        assert edge.dims == (axis, "bnds")
+        np.testing.assert_array_equal(edge[1:, 0], edge[:-1, 1])
+        assert ((edge[:, 0] <= ds[axis]) & (ds[axis] <= edge[:, 1])).all()
+    height = np.diff(np.sin(np.deg2rad(found["latitude_bnds"])), axis=1)
+    width = np.deg2rad(np.diff(found["longitude_bnds"], axis=1))
+    np.testing.assert_allclose(ds["cell_area"], 6.371e6**2 * height * width.T, rtol=1e-12)
+    np.testing.assert_allclose(ds["thickness"], np.diff(found["depth_bnds"], axis=1)[:, 0], rtol=1e-14)

@@ -7,7 +7,22 @@ from types import ModuleType
 
 from ...vocabulary.errors import unknown
 
-READERS = ("cf", "era5", "glorys12", "oisst")
+READERS = (
+    "argo",
+    "cf",
+    "class4",
+    "curvilinear",
+    "daily",
+    "drifter",
+    "era5",
+    "glorys12",
+    "hybridom",
+    "neuralom",
+    "ocean_e2e",
+    "oisst",
+    "static",
+    "woa",
+)
 
 
 def reader(name: str) -> ModuleType:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cf_xarray  # noqa: F401  (registers the .cf accessor)
 import xarray as xr
 
-from ...vocabulary.errors import InputError
-from . import netcdf
-from .layout import Column, make_part
+from ...vocabulary.errors import InputError, unknown
+from ...vocabulary.names import DIMENSION_ALIASES
+from . import gridded, netcdf, zarrs
 from .part import Part, Wanted, everything, to_dataset
 
 _ROLES = {"time": "time", "depth": "vertical", "latitude": "latitude", "longitude": "longitude"}
@@ -25,43 +22,47 @@ def read(path: Path | str) -> xr.Dataset:
     return to_dataset(parts(Path(path), everything(), Path()))
 
 
-def parts(path: Path, wanted: Mapping[str, Wanted], scratch: Path) -> list[Part]:
-    """What one file or store holds. `scratch` is not needed."""
-    if path.is_dir():
-        return [_zarr(path, wanted)]
-    with netcdf.opened(path):  # says what is wrong with a file better than xarray does
-        pass
-    with xr.open_dataset(path, engine="netcdf4", **_RAW) as ds:
-        roles = _roles(ds)
-    return [netcdf.scan(path, wanted, roles=roles)]
+def parts(
+    path: Path,
+    wanted: Mapping[str, Wanted],
+    scratch: Path,
+    axes: Mapping[str, str] | None = None,
+    depth: float | None = None,
+) -> list[Part]:
+    """What one file or store holds. `scratch` is not needed.
+
+    Parameters
+    ----------
+    axes
+        The file's variable for `time`, `depth`, `latitude` or `longitude`, where CF attributes do not tell.
+    depth
+        Depth (m) of ocean variables in files without a depth axis.
+    """
+    return [gridded.scan(path, wanted, roles=roles(path, axes), level=depth)]
 
 
-_RAW: dict[str, Any] = {"decode_times": False, "mask_and_scale": False, "decode_coords": False}
+def roles(path: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variable in each role, if CF attributes tell or it is `given`; dimension coordinates before others."""
+    for role in given or {}:
+        if role not in DIMENSION_ALIASES:
+            raise unknown("axis", role, DIMENSION_ALIASES)
+    if zarrs.is_store(path):
+        return _roles(path, zarrs.dataset(path), given)
+    gridded.refuse_other_kinds(path)
+    with netcdf.opened(path), netcdf.LOCK, xr.open_dataset(path, engine="netcdf4", **zarrs.RAW) as ds:
+        return _roles(path, ds, given)  # opened twice: we say what is wrong with a file better than xarray does
 
 
-def _zarr(path: Path, wanted: Mapping[str, Wanted]) -> Part:
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
-            ds = xr.open_zarr(path, chunks=None, **_RAW)
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{path}: is a folder, but no Zarr store that can be opened ({error})") from None
-    columns = {str(n): Column(tuple(map(str, v.dims)), v.shape, v.attrs, v) for n, v in ds.variables.items()}
-
-    @contextmanager
-    def opened() -> Iterator[Mapping[str, Any]]:
-        yield ds.variables
-
-    return make_part(str(path), columns, wanted, opened, _roles(ds))
-
-
-def _roles(ds: xr.Dataset) -> dict[str, str]:
-    """The variable in each role, if CF attributes tell; dimension coordinates before others."""
-    roles = {}
+def _roles(path: Path, ds: xr.Dataset, given: Mapping[str, str] | None) -> dict[str, str]:
+    found = {}
     for ours, role in _ROLES.items():
         names = [str(n) for n in (*ds.cf.coordinates.get(role, ()), *ds.cf.axes.get(_AXES.get(ours, ""), ()))]
         names = [n for n in names if n in ds.variables]
         best = [n for n in names if n in ds.dims] or names
         if best:
-            roles[ours] = best[0]
-    return roles
+            found[ours] = best[0]
+    for ours, name in (given or {}).items():
+        if name not in ds.variables:
+            raise InputError(f"{path}: no variable {name}, which the recipe names for {ours}; "
+                             f"found {sorted(map(str, ds.variables))}")  # fmt: skip
+    return found | dict(given or {})

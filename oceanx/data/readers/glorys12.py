@@ -1,4 +1,4 @@
-"""GLORYS12 and GLO12 daily means: native files, toolbox and web-form subsets, the CF-1.4 files stamped 12:00."""
+"""GLORYS12 and GLO12 daily means: native files, toolbox and web-form subsets, files stamped 12:00, ARCO stores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import xarray as xr
 
-from . import netcdf
+from . import gridded
 from .days import as_days
 from .part import Part, Wanted, everything, to_dataset
+
+_REMEDY = "for hourly or 6-hourly files take the recipe 'glo12_hourly' (daily means) or the recipe 'cf' (as they come)"
 
 
 def read(path: Path | str) -> xr.Dataset:
@@ -18,5 +20,5 @@ def read(path: Path | str) -> xr.Dataset:
 
 
 def parts(path: Path, wanted: Mapping[str, Wanted], scratch: Path) -> list[Part]:
-    """What one file holds. `scratch` is not needed."""
-    return [as_days(netcdf.scan(path, wanted), "for hourly or 6-hourly files take the recipe 'cf'")]
+    """What one file or ARCO store holds. `scratch` is not needed."""
+    return [as_days(gridded.scan(path, wanted), _REMEDY)]

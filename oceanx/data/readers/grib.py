@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,29 @@ from .layout import Column, make_part
 from .part import Part, Wanted
 
 
-def scan(path: Path, wanted: Mapping[str, Wanted]) -> list[Part]:
+def scan(path: Path, wanted: Mapping[str, Wanted], label: str | None = None) -> list[Part]:
     """The Parts of one GRIB file."""
+    found = []
+    for number, ds in enumerate(_datasets(path, _state(path))):
+        columns = {str(n): Column(tuple(map(str, v.dims)), v.shape, v.attrs, v) for n, v in ds.variables.items()}
+        found.append(make_part(label or str(path), columns, wanted, partial(reading, path, number)))
+    return found
+
+
+@contextmanager
+def reading(path: Path, number: int) -> Iterator[Mapping[str, Any]]:
+    """The variables of the so-manieth set of fields of a file."""
+    yield {str(name): v for name, v in _datasets(path, _state(path))[number].variables.items()}
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=16)
+def _datasets(path: Path, state: tuple[int, int]) -> list[xr.Dataset]:
+    """The lazy Datasets of one file, indexed once a process; `state` tells a file from what replaces it."""
     try:
         import cfgrib
     except (ImportError, RuntimeError, OSError) as error:
@@ -27,19 +49,9 @@ def scan(path: Path, wanted: Mapping[str, Wanted]) -> list[Part]:
     options = {"indexpath": "", "time_dims": ["valid_time"]}
     logging.getLogger("cfgrib").setLevel(logging.CRITICAL)
     try:
-        datasets = cfgrib.open_datasets(str(path), backend_kwargs=options)
+        datasets: list[xr.Dataset] = cfgrib.open_datasets(str(path), backend_kwargs=options)
     except Exception as error:  # cfgrib raises what eccodes raises: anything at all
         raise InputError(f"{path}: is damaged or not the GRIB we know ({error}); download it again") from None
     if not datasets:
         raise InputError(f"{path}: holds no GRIB message; download it again")
-    return [_part(path, ds, wanted) for ds in datasets]
-
-
-def _part(path: Path, ds: xr.Dataset, wanted: Mapping[str, Wanted]) -> Part:
-    columns = {str(n): Column(tuple(map(str, v.dims)), v.shape, v.attrs, v) for n, v in ds.variables.items()}
-
-    @contextmanager
-    def opened() -> Iterator[Mapping[str, Any]]:
-        yield {str(name): v for name, v in ds.variables.items()}
-
-    return make_part(str(path), columns, wanted, opened)
+    return datasets

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ...vocabulary.errors import InputError
-from ...vocabulary.names import DIMENSION_ALIASES, variable
-from .part import Field, Part, Wanted, decode
+from ...vocabulary.names import DIMENSION_ALIASES, VARIABLES, variable
+from .dates import calendar_of, dated
+from .part import Field, Part, Wanted
 
-_REAL_DAYS = {"standard", "gregorian", "proleptic_gregorian"}
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _PACKING = (
     "_FillValue", "missing_value", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range", "_Unsigned",
 )  # fmt: skip
@@ -41,9 +37,25 @@ Opener = Callable[[], AbstractContextManager[Mapping[str, Any]]]
 
 
 def make_part(
-    label: str, columns: Mapping[str, Column], wanted: Mapping[str, Wanted], opener: Opener, roles: Roles | None = None
+    label: str,
+    columns: Mapping[str, Column],
+    wanted: Mapping[str, Wanted],
+    opener: Opener,
+    roles: Roles | None = None,
+    *,
+    timed: bool = True,
+    level: float | None = None,
 ) -> Part:
     """The Part of one file, from its header and coordinates alone.
+
+    Parameters
+    ----------
+    roles
+        The variables of axes that are known already; the others are looked for.
+    timed
+        False: the fields of the file stand for no time, and are had at the one time NaT.
+    level
+        The depth (m) of ocean variables in a file without a depth axis.
 
     Raises
     ------
@@ -54,18 +66,28 @@ def make_part(
     for role in ("latitude", "longitude"):
         _refuse_curvilinear(label, columns, found, role)
     _refuse_points(label, columns, found)
-    times, time_dims, picks = _times(label, columns, found)
+    times, time_dims, picks = _times(label, columns, found) if timed else _UNTIMED
     axes, order, dims = {}, {}, {}
     for role in ("depth", "latitude", "longitude"):
         if role in found:
             column = columns[found[role]]
             axes[role], order[role] = _axis(label, role, column)
             dims[role] = column.dims[0] if column.dims else ""
+    if level is not None and "depth" not in axes:
+        axes["depth"], order["depth"], dims["depth"] = np.array([level]), slice(None), ""
+    if "expver" in columns and columns["expver"].dims == ("expver",):
+        order["expver"] = np.argsort(np.asarray(columns["expver"].array[...]), kind="stable")  # 1 is final, 5 not yet
     fields = _fields(label, columns, wanted, dims, time_dims)
     if not any(variable(name).volume for name in fields):
         for held in (axes, order, dims):
             held.pop("depth", None)
-    return Part(label, times, axes, order, dims, fields, opener, time_dims, picks)
+    calendar = calendar_of(columns[found["time"]].attrs) if timed else "standard"
+    notes = () if calendar == "standard" else (_LEAPLESS,)
+    return Part(label, times, axes, order, dims, fields, opener, time_dims, picks, notes, calendar)
+
+
+_UNTIMED = (np.array(["NaT"], "datetime64[ns]"), (), np.zeros((1, 0), int))
+_LEAPLESS = "the calendar of the files has no 29 February, which is missing on an axis of real days"
 
 
 def _role(columns: Mapping[str, Column], role: str, given: Roles | None) -> str | None:
@@ -86,12 +108,15 @@ def _role(columns: Mapping[str, Column], role: str, given: Roles | None) -> str 
 
 def _refuse_curvilinear(label: str, columns: Mapping[str, Column], found: Mapping[str, str], role: str) -> None:
     if role not in found:
-        raise InputError(f"{label}: no {role} found among {sorted(columns)}; expected a rectilinear grid")
+        raise InputError(
+            f"{label}: no {role} found among {sorted(columns)}; expected a rectilinear grid, "
+            f"or the variable's name in the recipe: options: {{axes: {{{role}: …}}}}"
+        )
     column = columns[found[role]]
     if len(column.dims) > 1:
         raise InputError(
             f"{label}: the grid is curvilinear ({found[role]} has dimensions {', '.join(column.dims)}); "
-            "only rectilinear grids can be baked: regrid it to latitude and longitude first"
+            "regrid it with the reader 'curvilinear' and a target grid"
         )
 
 
@@ -123,7 +148,9 @@ def _axis(label: str, role: str, column: Column) -> tuple[np.ndarray, Any]:
         index = np.argsort(values, kind="stable")
     values = values[index]
     if (np.diff(values) <= 0).any():
-        raise InputError(f"{label}: {role} {values[np.argmin(np.diff(values))]:g} occurs twice; expected each once")
+        remedy = "; leave the meridian that is repeated out first" if role == "longitude" else ""
+        at = values[np.argmin(np.diff(values))]
+        raise InputError(f"{label}: {role} {at:g} occurs twice; expected each once{remedy}")
     if role == "longitude":
         _refuse_split(label, values, moved)
     return values, index
@@ -143,10 +170,11 @@ def _times(
     label: str, columns: Mapping[str, Column], found: Mapping[str, str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     if "time" not in found:
-        raise InputError(f"{label}: no time found among {sorted(columns)}; expected a time coordinate")
+        raise InputError(f"{label}: no time found among {sorted(columns)}; expected a time coordinate "
+                         "(fields that have none are for a recipe with the reader 'static')")  # fmt: skip
     column = columns[found["time"]]
     where = f"{label}: {found['time']}"
-    times = _dated(column, where)
+    times = dated(np.asarray(column.array[...]), column.attrs, where)
     picks = np.argwhere(np.ones(times.shape, bool)).reshape(times.size, times.ndim)
     flat = times.ravel()
     if times.ndim > 1:
@@ -155,16 +183,6 @@ def _times(
     if back.size:
         raise InputError(f"{where}: {flat[back[0]]} is followed by {flat[back[0] + 1]}; expected ascending times")
     return flat, column.dims, picks
-
-
-def _dated(column: Column, where: str) -> np.ndarray:
-    """The times of a time coordinate, which a reader may have decoded already."""
-    raw = np.asarray(column.array[...])
-    if raw.dtype.kind == "M":
-        return raw.astype("datetime64[ns]")
-    packing = {k: v for k, v in column.attrs.items() if k in ("_FillValue", "missing_value")}
-    numbers = raw if raw.dtype.kind == "i" else decode(raw, packing, np.float64)
-    return dates(numbers, str(column.attrs.get("units", "")), str(column.attrs.get("calendar", "standard")), where)
 
 
 def _flattened(where: str, flat: np.ndarray, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,36 +198,6 @@ def _flattened(where: str, flat: np.ndarray, picks: np.ndarray) -> tuple[np.ndar
     return picks, flat
 
 
-def dates(numbers: np.ndarray, unit: str, calendar: str, where: str) -> np.ndarray:
-    """datetime64[ns] of CF times ("hours since 1950-01-01"), to the nanosecond where the numbers are exact."""
-    if calendar.lower() not in _REAL_DAYS:
-        raise InputError(f"{where}: calendar {calendar!r}; expected real days ({', '.join(sorted(_REAL_DAYS))})")
-    since = _since(unit)
-    if since is None:
-        raise InputError(f"{where}: units {unit!r}; expected days, hours, minutes or seconds since a date")
-    seconds, origin = since
-    if not np.isfinite(numbers).all():
-        raise InputError(f"{where}: has missing values; expected a date for every step")
-    whole = np.floor(numbers)
-    part = np.round((numbers - whole) * seconds * 1e6).astype("int64") * 1000  # to the microsecond: floats hold no more
-    return origin + (whole.astype("int64") * (seconds * 10**9) + part).astype("timedelta64[ns]")
-
-
-@lru_cache(maxsize=64)
-def _since(unit: str) -> tuple[int, np.datetime64] | None:
-    """Seconds in the unit, and the date it counts from; None if it is not such a unit."""
-    match = re.fullmatch(r"\s*(days?|hours?|hrs?|h|minutes?|min|seconds?|sec|s)\s+since\s+(.+?)\s*", unit)
-    if not match:
-        return None
-    try:
-        origin = pd.Timestamp(match[2])
-    except ValueError:
-        return None
-    if origin.tz is not None:
-        origin = origin.tz_convert(None)
-    return _SECONDS[match[1][0]], origin.to_datetime64().astype("datetime64[ns]")
-
-
 def _fields(
     label: str,
     columns: Mapping[str, Column],
@@ -219,8 +207,9 @@ def _fields(
 ) -> dict[str, Field]:
     """Those of the wanted variables that the file has."""
     fields = {}
+    named = {ours: _by_name(columns, want) for ours, want in wanted.items()}
     for ours, want in wanted.items():
-        name = _find(columns, want)
+        name = named[ours] or _by_standard_name(columns, want, set(named.values()))
         if name is None:
             continue
         column = columns[name]
@@ -230,7 +219,9 @@ def _fields(
             raise InputError(f"{label}: {name} has no units; say them in the recipe: {ours}: {{units: …}}")
         packing = {key: column.attrs[key] for key in _PACKING if key in column.attrs}
         methods = column.attrs.get("cell_methods") or _STEP_TYPES.get(str(column.attrs.get("GRIB_stepType")), "")
-        fields[ours] = Field(name, column.dims, packing, str(unit), str(methods))
+        fields[ours] = Field(
+            name, column.dims, packing, str(unit), str(methods), dtype=getattr(column.array, "dtype", None)
+        )
     return fields
 
 
@@ -241,7 +232,10 @@ def _refuse_misplaced(
     volume, depth = variable(ours).volume, dims.get("depth")
     needed = {d for d in (dims["latitude"], dims["longitude"], depth if volume else "", *time_dims) if d}
     if volume and depth is None:
-        raise InputError(f"{label}: {name} has dimensions {', '.join(column.dims)}; expected a depth axis")
+        raise InputError(
+            f"{label}: {name} has dimensions {', '.join(column.dims)}; expected a depth axis "
+            "(or its depth said in the recipe: options: {depth: metres})"
+        )
     if not needed <= set(column.dims):
         lacking = ", ".join(sorted(needed - set(column.dims)))
         raise InputError(f"{label}: {name} has dimensions {', '.join(column.dims)}; expected {lacking} among them")
@@ -250,12 +244,28 @@ def _refuse_misplaced(
             raise InputError(f"{label}: {name} has {size} values along {dim}; choose one before baking")
 
 
-def _find(columns: Mapping[str, Column], want: Wanted) -> str | None:
+def _by_name(columns: Mapping[str, Column], want: Wanted) -> str | None:
     for name in want.names:
-        if name in columns:
+        if name in columns and not _is_another(columns[name], name, want):
             return name
+    return None
+
+
+def _is_another(column: Column, name: str, want: Wanted) -> bool:
+    """True if a file that uses someone's short name says that it means another variable of our table.
+
+    So `TEMP` with the standard name of in-situ temperature is not taken for potential temperature.
+    """
+    said = column.attrs.get("standard_name")
+    return bool(want.standard_name) and name != want.names[0] and said != want.standard_name and said in _STANDARD_NAMES
+
+
+_STANDARD_NAMES = {v.standard_name for v in VARIABLES.values() if v.standard_name}
+
+
+def _by_standard_name(columns: Mapping[str, Column], want: Wanted, taken: set[str | None]) -> str | None:
     if want.standard_name:
         for name, column in columns.items():
-            if column.attrs.get("standard_name") == want.standard_name and len(column.dims) >= 2:
+            if column.attrs.get("standard_name") == want.standard_name and len(column.dims) >= 2 and name not in taken:
                 return name
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from . import netcdf
+from . import gridded
 from .days import as_days
 from .part import Part, Wanted, everything, to_dataset
 
@@ -19,4 +19,4 @@ def read(path: Path | str) -> xr.Dataset:
 
 def parts(path: Path, wanted: Mapping[str, Wanted], scratch: Path) -> list[Part]:
     """What one file holds. `scratch` is not needed."""
-    return [as_days(netcdf.scan(path, wanted), "OISST is daily")]
+    return [as_days(gridded.scan(path, wanted), "OISST is daily")]

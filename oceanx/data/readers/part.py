@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ import xarray as xr
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import DIMENSIONS, VARIABLES, variable
 from .. import units
+from . import direct
+from .packing import Packing, as_declared, decode, markers, missing_in
 
 SPACE = ("depth", "latitude", "longitude")
+Meaning = Callable[[np.ndarray], np.ndarray]  # of raw numbers
 _AT_ONCE = 64 * 2**20  # bytes of float64 decoded at a time, so that memory does not grow with the file
 
 
@@ -45,6 +49,8 @@ class Field:
     packing: Mapping[str, Any]
     units: str
     cell_methods: str = ""
+    attrs: Mapping[str, str] = field(default_factory=dict)  # further ones for the store, laid over the table's
+    dtype: np.dtype | None = None  # of the raw numbers, where it is known without reading them
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +83,8 @@ class Part:
     time_dims: tuple[str, ...] = ()
     picks: np.ndarray = field(default_factory=lambda: np.zeros((1, 0), int))
     notes: tuple[str, ...] = ()
+    calendar: str = "standard"
+    bounds: np.ndarray | None = None  # of climatological times: (time, 2) datetime64[ns], CF section 7.4
 
     def with_times(self, times: np.ndarray, cell_methods: str | None = None) -> Part:
         """The same numbers under other time labels."""
@@ -94,25 +102,58 @@ class Part:
 
     def read(self, source: Mapping[str, Any], name: str, rows: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
         """Decoded values (row, [depth,] latitude, longitude) in the file's units, NaN where there is none."""
+        packing = self.fields[name].packing
+        return self._read(source, name, rows, np.dtype(dtype), lambda raw: decode(raw, packing, dtype))
+
+    def packing(self, name: str) -> Packing | None:
+        """How a variable is packed; None if its raw numbers are no integers of one linear law, or no one knows."""
+        found = self.fields[name]
+        if found.dtype is None or "expver" in found.dims:
+            return None
+        return Packing.of(found.dtype, found.packing)
+
+    def read_packed(self, source: Mapping[str, Any], name: str, rows: Sequence[int]) -> np.ndarray:
+        """Raw integers (row, [depth,] latitude, longitude) of a variable that has a `packing`.
+
+        Whatever stands for nothing (another marker, a number outside the valid range) is the packing's `fill`.
+        """
+        law, packing = self.packing(name), self.fields[name].packing
+        assert law is not None, f"{name} has no packing"
+
+        def unified(raw: np.ndarray) -> np.ndarray:
+            raw = as_declared(raw, packing)
+            if markers(raw.dtype, packing) == ([law.fill], (None, None)):
+                return raw
+            missing = missing_in(raw, packing)
+            assert missing is not None
+            return np.where(missing, raw.dtype.type(law.fill), raw)
+
+        return self._read(source, name, rows, np.dtype(law.dtype), unified)
+
+    def _read(
+        self, source: Mapping[str, Any], name: str, rows: Sequence[int], dtype: np.dtype, meaning: Meaning
+    ) -> np.ndarray:
+        """What raw numbers mean, directly from the file's chunks where they can be had so, or through its library."""
         result = np.empty((len(rows), *self.shape(name)), dtype)
+        if hasattr(source, "stored") and direct.read(self, source, name, rows, result, meaning):
+            return result
         step = max(1, _AT_ONCE // max(1, 8 * result[:1].size))
         try:
             for start in range(0, len(rows), step):
                 some = rows[start : start + step]
-                result[start : start + step] = self._rows(source[self.fields[name].name], name, some, dtype)
+                found = self._rows(source[self.fields[name].name], name, some, meaning)
+                result[start : start + step] = found.reshape(result[start : start + step].shape)
         except (OSError, RuntimeError, EOFError) as error:
             raise InputError(f"{self.label}: {name} cannot be read ({error}); download the file again") from None
         return result
 
-    def _rows(self, array: Any, name: str, rows: Sequence[int], dtype: Any) -> np.ndarray:
+    def _rows(self, array: Any, name: str, rows: Sequence[int], meaning: Meaning) -> np.ndarray:
         picks = self.picks[np.asarray(rows)]
         if len(self.time_dims) == 1 and np.array_equal(picks[:, 0], picks[0, 0] + np.arange(len(picks))):
             raw, dims = self._raw(array, name, (slice(int(picks[0, 0]), int(picks[-1, 0]) + 1),))
-            return self._arranged(decode(raw, self.fields[name].packing, dtype), dims, name)
+            return self._arranged(meaning(raw), dims, name)
         ones = (self._raw(array, name, tuple(int(i) for i in pick)) for pick in picks)
-        return np.stack(
-            [self._arranged(decode(raw, self.fields[name].packing, dtype), dims, name) for raw, dims in ones]
-        )
+        return np.stack([self._arranged(meaning(raw), dims, name) for raw, dims in ones])
 
     def _raw(self, array: Any, name: str, pick: tuple[Any, ...]) -> tuple[np.ndarray, list[str]]:
         """Raw numbers of one variable at one pick, and the names of the dimensions that are left."""
@@ -133,6 +174,7 @@ class Part:
         wanted = [d for d in ("expver", "time", *space(name, self.axes)) if d in dims]
         values = values.transpose([dims.index(d) for d in wanted])
         if "expver" in dims:
+            values = values[self.order.get("expver", slice(None))]
             merged = values[0].copy()
             for later in values[1:]:
                 np.copyto(merged, later, where=np.isnan(merged))
@@ -146,56 +188,6 @@ class Part:
 def space(name: str, axes: Mapping[str, Any]) -> tuple[str, ...]:
     """The spatial dimensions of one of our variables."""
     return SPACE if variable(name).volume and "depth" in axes else SPACE[1:]
-
-
-def decode(raw: np.ndarray, packing: Mapping[str, Any], dtype: Any = np.float32) -> np.ndarray:
-    """What packed numbers mean: missing ones NaN, told from the raw number, the rest scaled and then rounded once.
-
-    The arithmetic is that of the packing (float64 for a float64 `scale_factor`), as netCDF4 does it.
-    """
-    if str(packing.get("_Unsigned", "false")).lower() == "true" and raw.dtype.kind == "i":
-        raw = raw.view(f"u{raw.dtype.itemsize}")
-    with np.errstate(over="ignore", invalid="ignore"):  # markers of missing values may be beyond float32
-        missing = _missing(raw, packing)
-        values = raw
-        if "scale_factor" in packing:
-            values = values * packing["scale_factor"]
-        if "add_offset" in packing:
-            values = values + packing["add_offset"]
-        result = values.astype(dtype)
-    if missing is not None:
-        result[missing] = np.nan
-    return result
-
-
-def _missing(raw: np.ndarray, packing: Mapping[str, Any]) -> np.ndarray | None:
-    """Where raw numbers stand for nothing, or None where all of them count."""
-    tests = []
-    for key in ("_FillValue", "missing_value"):
-        for value in np.atleast_1d(packing.get(key, ())):
-            if value == value and (marker := _as_raw(value, raw.dtype)) is not None:
-                tests.append(raw == marker)
-    low, high = packing.get("valid_range", (packing.get("valid_min"), packing.get("valid_max")))
-    if low is not None and (limit := _as_raw(low, raw.dtype)) is not None:
-        tests.append(raw < limit)
-    if high is not None and (limit := _as_raw(high, raw.dtype)) is not None:
-        tests.append(raw > limit)
-    if not tests:
-        return None
-    result = tests[0]
-    for other in tests[1:]:
-        result |= other
-    return result
-
-
-def _as_raw(value: Any, dtype: np.dtype) -> Any:
-    """`value` in the type of the raw numbers, or None where that type cannot hold it."""
-    if np.asarray(value).dtype.kind not in "iuf":
-        return None
-    if dtype.kind in "iu" and not (np.iinfo(dtype).min <= value <= np.iinfo(dtype).max):
-        # Signed markers of unsigned data are written with the bits of the signed type.
-        return np.asarray(value).astype(f"i{dtype.itemsize}").view(dtype)[()] if dtype.kind == "u" else None
-    return np.asarray(value).astype(dtype)[()]
 
 
 def _is_whole(index: Any) -> bool:
@@ -219,7 +211,7 @@ def to_dataset(parts: Sequence[Part]) -> xr.Dataset:
 def _labelled(part: Part, source: Mapping[str, Any], name: str) -> xr.DataArray:
     found, ours = part.fields[name].units, variable(name).units
     values = part.read(source, name, range(part.times.size), np.float64)
-    attrs = attributes(name, units.normal(found), part.fields[name].cell_methods)
+    attrs = attributes(name, units.normal(found), part.fields[name].cell_methods, part.fields[name].attrs)
     if units.convertible(found, ours):
         values = units.conversion(found, ours, name)(values)
         attrs["units"] = ours
@@ -235,6 +227,9 @@ def labelled(
     return xr.DataArray(values, dims=dims, coords=coords, attrs=dict(attrs), name=name)
 
 
-def attributes(name: str, unit: str, cell_methods: str) -> dict[str, str]:
-    """CF attributes of one of our variables in the unit it is in just now."""
-    return variable(name).attrs | {"units": unit} | ({"cell_methods": cell_methods} if cell_methods else {})
+def attributes(
+    name: str, unit: str, cell_methods: str, further: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """CF attributes of one of our variables in the unit it is in just now, `further` ones laid over them."""
+    methods = {"cell_methods": cell_methods} if cell_methods else {}
+    return variable(name).attrs | {"units": unit} | methods | dict(further)

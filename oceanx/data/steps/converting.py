@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import xarray as xr
 
@@ -10,9 +11,13 @@ from ...vocabulary.errors import InputError
 from ...vocabulary.names import VARIABLES
 from .. import units
 
+QUANTITY, ANOMALY = "oceanx_quantity", "anomaly"  # attribute of a variable that is a departure from a climatology
+
 
 def convert_units(ds: xr.Dataset, to: Mapping[str, str] | None = None) -> xr.Dataset:
     """The Dataset in oceanx's units (the table in `vocabulary/names.py`), or in those named by `to`.
+
+    An anomaly marked as such is a difference, so 1 K of it is 1 °C.
 
     Raises
     ------
@@ -25,6 +30,8 @@ def convert_units(ds: xr.Dataset, to: Mapping[str, str] | None = None) -> xr.Dat
         if wanted is None or v.attrs.get("units") == wanted:
             continue
         convert = units.conversion(str(v.attrs.get("units", "")), wanted, str(name))
+        if v.attrs.get(QUANTITY) == ANOMALY:
+            convert = replace(convert, plus=0.0)
         changed[name] = v.copy(data=convert(v.data)).assign_attrs(units=wanted)
     return ds.assign(changed)
 

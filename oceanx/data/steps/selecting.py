@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import variable
+from . import polygons
 
 
 def select_box(
@@ -33,6 +35,49 @@ def select_box(
             f"the data reach {_reach(ds['latitude'])} and {_reach(lon)}"
         )
     return ds.isel(latitude=np.flatnonzero(rows), longitude=np.flatnonzero(columns))
+
+
+def select_polygon(ds: xr.Dataset, polygon: Sequence[Sequence[float]] | str | os.PathLike[str]) -> xr.Dataset:
+    """The cells whose centres lie in a polygon or on its edge, others NaN, cropped to the box around it.
+
+    Parameters
+    ----------
+    polygon
+        Corners `[[longitude, latitude], …]` in degrees, or the path of a GeoJSON file with a Polygon or MultiPolygon.
+        Where rings overlap, a point is inside if an odd number of them holds it: a ring within another is a hole.
+
+    Raises
+    ------
+    InputError
+        If it is no polygon, crosses the date line, or holds no cell.
+    """
+    rings = polygons.rings(polygon)
+    west, south, east, north = polygons.box(rings)
+    ds = select_box(ds, (south, north), (west, east))
+    inside = polygons.inside(ds["longitude"].values, ds["latitude"].values, rings)
+    if not inside.any():
+        raise InputError(f"select_polygon: no cell centre lies within it; it reaches from {west:g} to {east:g} degrees "
+                         f"east, {south:g} to {north:g} degrees north")  # fmt: skip
+    where = xr.DataArray(inside, dims=("latitude", "longitude"))
+    flat = {n: v for n, v in ds.variables.items() if {"latitude", "longitude"} <= set(v.dims)}
+    masked = {n: ds[n] * where.astype(v.dtype) for n, v in flat.items() if v.dtype.kind in "iub"}
+    masked |= {n: ds[n].where(where) for n, v in flat.items() if v.dtype.kind == "f" and n not in ds.coords}
+    for name, v in masked.items():
+        masked[name] = v.transpose(*ds[name].dims).assign_attrs(ds[name].attrs)
+    return ds.assign_coords({n: v for n, v in masked.items() if n in ds.coords}).assign(
+        {n: v for n, v in masked.items() if n not in ds.coords}
+    )
+
+
+def keep(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
+    """The Dataset with these variables only, so far as it has them."""
+    names = {variable(name).name for name in variables}
+    return ds[[name for name in ds.data_vars if name in names]]
+
+
+def drop(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
+    """The Dataset without these variables."""
+    return ds.drop_vars([variable(name).name for name in variables], errors="ignore")
 
 
 def select_levels(ds: xr.Dataset, depths: Sequence[float], tolerance: float = 1.0) -> xr.Dataset:

@@ -1,0 +1,177 @@
+"""Days: maps of a store decoded on all cores into batches, land filled and wet cells looked at on the way."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from oceanx.data.chunks import ChunkReader
+
+T = TypeVar("T")
+Field = TypeVar("Field", np.ndarray, Tensor)
+Variable = tuple[str, str]  # "state" or "forcing", and its name
+Day = tuple[Variable, int]  # with its position in time
+
+
+@dataclass(frozen=True)
+class Place:
+    """A patch of a map: its first row and column, and its size. Its columns may run over the last into the first."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+    def cut(self, field: Field) -> list[Field]:
+        """The patch of a field `[…, latitude, longitude]`, as one view or as the two that meet at the seam."""
+        band = field[..., self.row : self.row + self.rows, :]
+        beyond = self.column + self.columns - field.shape[-1]
+        first = band[..., self.column : self.column + self.columns]
+        return [first, band[..., :beyond]] if beyond > 0 else [first]
+
+    def of(self, ds: xr.Dataset) -> xr.Dataset:
+        """The patch of a Dataset, lazily."""
+        columns = (self.column + np.arange(self.columns)) % ds.sizes["longitude"]
+        return ds.isel(latitude=slice(self.row, self.row + self.rows), longitude=columns)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A day to be written into `out` `[depth, latitude, longitude]`, or the patch of it at `place`."""
+
+    variable: Variable
+    time: int
+    out: np.ndarray
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a variable is read: its reader, where land and water alternate, and what becomes of land (`unpacking`)."""
+
+    reader: ChunkReader
+    shores: np.ndarray
+    land: int
+
+    def jobs(self, days: Mapping[int, np.ndarray]) -> Iterator[Callable[[], dict[int, int]]]:
+        """Pieces of work that together write these days."""
+        return self.reader.jobs(days, self.shores, self.land)
+
+
+class Days:
+    """The days of several variables, read as they are asked for.
+
+    A day that is asked for again in the next batch, or in patches, is kept: windows that follow each other share days,
+    patches share them by the dozen.
+
+    Parameters
+    ----------
+    sources
+        By variable.
+    limit
+        Bytes that kept days may take.
+    """
+
+    def __init__(self, sources: Mapping[Variable, Source], limit: int):
+        self.sources, self.limit = dict(sources), limit
+        self._kept: OrderedDict[Day, np.ndarray] = OrderedDict()
+        self._before: set[Day] = set()
+        self._alone = threading.Lock()
+        self._pool = ThreadPoolExecutor(_cores(), thread_name_prefix="oceanx-decode")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that kept days take."""
+        return sum(day.nbytes for day in self._kept.values())
+
+    def write(self, wanted: Iterable[Wanted]) -> dict[Day, int]:
+        """Write every day where it is wanted; by day, how many of its wet cells are NaN, where there are any."""
+        with self._alone:
+            wanted = list(wanted)
+            decoded, copies, kept = self._plan(wanted)
+            jobs = [
+                partial(_counted, variable, job)
+                for variable, days in decoded.items()
+                for job in self.sources[variable].jobs(days)
+            ]
+            lacking: dict[Day, int] = {}
+            for counts in self._pool.map(_run, jobs):
+                for day, count in counts.items():
+                    lacking[day] = lacking.get(day, 0) + count
+            list(self._pool.map(_run, copies))
+            self._kept |= {day: values for day, values in kept.items() if not lacking.get(day)}
+            return {day: count for day, count in lacking.items() if count}
+
+    def _plan(
+        self, wanted: list[Wanted]
+    ) -> tuple[dict[Variable, dict[int, np.ndarray]], list[Callable[[], None]], dict[Day, np.ndarray]]:
+        """What to decode where, what to copy then, and which days to keep."""
+        decoded: dict[Variable, dict[int, np.ndarray]] = {}
+        copies: list[Callable[[], None]] = []
+        kept: dict[Day, np.ndarray] = {}
+        asked = {(want.variable, want.time) for want in wanted}
+        for want in wanted:
+            day = (want.variable, want.time)
+            there = self._kept.get(day)
+            if there is not None:
+                self._kept.move_to_end(day)
+            else:
+                there = decoded.setdefault(want.variable, {}).get(want.time)
+            if there is None:
+                again = want.place is not None or day in self._before
+                there = want.out
+                if again:
+                    there, room = self._room(self.sources[want.variable].reader.shape[1:], asked, kept)
+                    if room:
+                        kept[day] = there
+                    elif want.place is None:
+                        there = want.out
+                decoded[want.variable][want.time] = there
+            if there is not want.out:
+                copies.append(partial(_copy, there, want.out, want.place))
+        self._before = asked
+        return decoded, copies, kept
+
+    def _room(self, shape: tuple[int, ...], asked: set[Day], kept: Mapping[Day, np.ndarray]) -> tuple[np.ndarray, bool]:
+        """Memory for a day, the least used one's that nobody wants now if need be, and whether it may be kept there."""
+        size = 4 * int(np.prod(shape))
+        taken = self.nbytes + sum(day.nbytes for day in kept.values())
+        free: np.ndarray | None = None
+        for day in [day for day in self._kept if day not in asked]:
+            if taken + size <= self.limit or free is not None:
+                break
+            old = self._kept.pop(day)
+            taken -= old.nbytes
+            free = old if old.shape == shape else None
+        return np.empty(shape, np.float32) if free is None else free, taken + size <= self.limit
+
+
+def _run(job: Callable[[], T]) -> T:
+    return job()
+
+
+def _counted(variable: Variable, job: Callable[[], dict[int, int]]) -> dict[Day, int]:
+    return {(variable, time): count for time, count in job().items()}
+
+
+def _copy(day: np.ndarray, out: np.ndarray, place: Place | None) -> None:
+    start = 0
+    for piece in place.cut(day) if place else [day]:
+        out[..., start : start + piece.shape[-1]] = piece
+        start += piece.shape[-1]
+
+
+def _cores() -> int:
+    """The cores that this process may use, shared with its like on this machine."""
+    have = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, have // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

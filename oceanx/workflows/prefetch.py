@@ -1,0 +1,66 @@
+"""Reading ahead: the next batches are made in a thread while the model works on this one, in memory used before."""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+AHEAD = 2  # batches
+_SPARE = AHEAD + 2  # buffers of one shape that wait to be used again
+
+
+def ahead(batches: Iterator[T], count: int = AHEAD) -> Iterator[T]:
+    """The same batches in the same order, `count` of them made ahead of time in one thread.
+
+    What goes wrong there is raised here, when its batch is due. Leaving early waits for the batch in hand, no more.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="oceanx-ahead") as thread:
+        coming: deque[Future[list[T]]] = deque(thread.submit(_next, batches) for _ in range(count))
+        try:
+            while batch := coming.popleft().result():
+                coming.append(thread.submit(_next, batches))
+                yield batch.pop()  # nothing here holds on to a batch that was handed over
+        finally:
+            for future in coming:
+                future.cancel()
+
+
+def _next(batches: Iterator[T]) -> list[T]:
+    """The next batch in a list, which is empty at the end."""
+    return list(islice(batches, 1))
+
+
+class Buffers:
+    """Tensors in memory that was used before: fresh memory costs as much as filling it.
+
+    A tensor's memory comes back when nobody holds the tensor, or a view of it, any more; a batch that is kept stays as
+    it is. Where there is a GPU it is pinned, and PyTorch itself sees to its use.
+    """
+
+    def __init__(self) -> None:
+        self._spare: defaultdict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
+        self._pinned = torch.cuda.is_available() and torch.utils.data.get_worker_info() is None
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """A float32 tensor of this shape; what is in it is anybody's guess."""
+        if self._pinned:
+            return torch.empty(shape, pin_memory=True)
+        spare = self._spare[shape]
+        memory = spare.pop() if spare else np.empty(shape, np.float32)
+        lent = memory[...]  # an array of its own on the same memory: it goes when the tensor goes
+        weakref.finalize(lent, _give_back, spare, memory).atexit = False
+        return torch.from_numpy(lent)
+
+
+def _give_back(spare: list[np.ndarray], memory: np.ndarray) -> None:
+    if len(spare) < _SPARE:
+        spare.append(memory)
