@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
     from .data.catalog import catalog, open
     from .data.baking import bake, plan
-    from .data.rechunk import rechunk
+    from .data.rechunking import rechunk
     from .workflows.batching import batches
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "bake": "data.baking",
     "plan": "data.baking",
-    "rechunk": "data.rechunk",
+    "rechunk": "data.rechunking",
     "open": "data.catalog",
     "catalog": "data.catalog",
     "batches": "workflows.batching",

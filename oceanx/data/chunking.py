@@ -9,7 +9,7 @@ from typing import Literal
 Purpose = Literal["training", "timeseries"]
 
 _SMALL, _LARGE = 2 * 2**20, 8 * 2**20  # bytes in a chunk: at least, where there are days enough; at most
-_IN_MEMORY = 128 * 2**20  # bytes of one variable held while time series are cut into tiles
+_IN_MEMORY = 192 * 2**20  # bytes of one variable held while time series are cut into tiles
 
 
 @dataclass(frozen=True)

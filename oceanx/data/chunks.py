@@ -10,7 +10,7 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from .unpacking import finish as finish_in_place
 _DIMENSIONS = (("time", "depth", "latitude", "longitude"), ("time", "latitude", "longitude"))
 _NUMBERS = tuple(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "u1", "u2", "u4"))  # in our byte order
 _ABSENT = 2**64 - 1  # what a shard's index says of a chunk that was never written
+_Day = tuple[int, int, np.ndarray, bool]  # position in time, in the chunk; where to write; whether to look for NaN
 _HEADER = struct.Struct("<4B3I")  # of a Blosc buffer: version, codec's version, flags, item; bytes, block, compressed
 
 
@@ -92,7 +93,7 @@ class ChunkReader:
         return out
 
     def jobs(
-        self, wanted: Mapping[int, np.ndarray], shores: np.ndarray, land: int
+        self, wanted: Mapping[int, np.ndarray], shores: np.ndarray, land: int, whole: Container[int] = ()
     ) -> Iterator[Callable[[], dict[int, int]]]:
         """Pieces of work, one a chunk, that together write these days; any thread may do any of them.
 
@@ -106,29 +107,29 @@ class ChunkReader:
             Of `shores_of` for the days' mask.
         land
             What becomes of land, of `unpacking`.
+        whole
+            Positions in time that are known to lack nothing: not looked at again.
         """
-        together: dict[int, list[tuple[int, int, np.ndarray]]] = {}
+        together: dict[int, list[_Day]] = {}
         for time, day in wanted.items():
             chunk, within = divmod(int(self._times[time]), self._chunk[0])
-            together.setdefault(chunk, []).append((time, within, day.reshape(-1)))
+            together.setdefault(chunk, []).append((time, within, day.reshape(-1), time not in whole))
         for chunk, days in together.items():
             for z in self._parts[0]:
                 for y in self._parts[1]:
                     for x in self._parts[2]:
                         yield partial(self._read_chunk, (chunk, z, y, x), days, shores, land)
 
-    def _read_chunk(
-        self, where: tuple[int, ...], days: list[tuple[int, int, np.ndarray]], shores: np.ndarray, land: int
-    ) -> dict[int, int]:
+    def _read_chunk(self, where: tuple[int, ...], days: list[_Day], shores: np.ndarray, land: int) -> dict[int, int]:
         runs = self._runs_of(where[1:])
         size, day_size = math.prod(self._chunk), math.prod(self._chunk[1:])
         with _Bytes(self.files, self._where(where)) as source:
             if self._plain and source is not None and self._chunk[0] == 1 and self._in_place(runs, size):
                 counts = {}
-                for time, _, day in days:
+                for time, _, day, look in days:
                     start, stop = int(runs[0, 1]), int(runs[0, 1]) + size
                     source.decode(day[start:stop])
-                    counts[time] = finish_in_place(day, start, stop, shores, land)
+                    counts[time] = finish_in_place(day, start, stop, shores, land, look)
                 return counts
             raw = _scratch(size, self.dtype)
             if source is None:
@@ -139,9 +140,9 @@ class ChunkReader:
         return {
             time: unpack(
                 raw[within * day_size : (within + 1) * day_size],
-                day, runs, shores, d.scale, d.offset, d.fill, self._plain, land,
+                day, runs, shores, d.scale, d.offset, d.fill, self._plain, land, look,
             )
-            for time, within, day in days
+            for time, within, day, look in days
         }  # fmt: skip
 
     def _where(self, where: tuple[int, ...]) -> tuple[int, ...]:

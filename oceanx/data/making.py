@@ -19,6 +19,7 @@ import zarr
 from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.errors import InputError
+from ..vocabulary.published import QUANTITY
 from . import steps
 from .blocks import Block, Record, check_range, refuse_empty
 from .encode import Target
@@ -71,7 +72,8 @@ class Job:
             name: _meant(v, self.packings[name]) if name in self.packings else v for name, v in values.items()
         }
         refuse_empty(meant, times, self.sources)
-        check_range(meant, times, self.sources, self.units)
+        totals = {name: v for name, v in meant.items() if ds[name].attrs.get(QUANTITY) != "anomaly"}
+        check_range(totals, times, self.sources, self.units)
         for name, precision in self.rounding.items():
             if name in values:
                 values[name] = meant[name] = rounded(values[name], precision)

@@ -285,7 +285,7 @@ def _refuse_without(sources: Sources, name: str, time: np.datetime64) -> None:
     label = sources.parts[s.part[np.searchsorted(s.times, time)]].label
     raise InputError(
         f"{label}: no variable {name} for {axes.day(time)}, which other files have; add the file that holds it, "
-        "or choose dates with time=… or variables with variables=[…]"
+        "or choose variables with variables=[…], dates with time=…, or only the times that all have with times=common"
     )
 
 

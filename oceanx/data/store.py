@@ -235,7 +235,8 @@ def _create(path: Path, plan: Draft) -> None:
     attrs = dict(plan.template["time"].attrs) | {"units": TIME_UNITS, "calendar": "proleptic_gregorian"}
     if plan.sources.climatology_bounds is not None:
         bounds = plan.sources.climatology_bounds.astype("datetime64[s]").astype("int64")
-        small_array(group, "climatology_bnds", bounds, ("time", "bnds"), {})
+        same = {"units": TIME_UNITS, "calendar": "proleptic_gregorian"}
+        small_array(group, "climatology_bnds", bounds, ("time", "bnds"), same)
         attrs["climatology"] = "climatology_bnds"
     elif plan.recipe.frequency:
         ends = pd.DatetimeIndex(axis) + pd.tseries.frequencies.to_offset(plan.recipe.frequency)
@@ -243,9 +244,15 @@ def _create(path: Path, plan: Draft) -> None:
         small_array(group, "time_bnds", bounds, ("time", "bnds"), {})
         attrs["bounds"] = "time_bnds"
     small_array(group, "time", seconds, ("time",), plain(attrs))
+    cells = plan.template.sizes["latitude"] * plan.template.sizes["longitude"]
+    bounds_of = grid.bounds(plan.template) if cells > 1 else {}  # a single point has no size
     for name in ("depth", "latitude", "longitude"):
         if name in plan.template.dims:
-            small_array(group, name, plan.template[name].values, (name,), plain(plan.template[name].attrs))
+            edges = bounds_of.get(f"{name}_bnds")
+            told = plain(plan.template[name].attrs) | ({"bounds": f"{name}_bnds"} if edges is not None else {})
+            small_array(group, name, plan.template[name].values, (name,), told)
+            if edges is not None:
+                small_array(group, f"{name}_bnds", edges.values, (name, "bnds"), {})
     for name, target in plan.targets(path).items():
         v = plan.template[name]
         packing = plan.packings.get(name)
@@ -298,7 +305,7 @@ def _geometry(template: xr.Dataset) -> dict[str, xr.DataArray]:
     found = {}
     if template.sizes["latitude"] * template.sizes["longitude"] > 1:
         found["cell_area"] = grid.area(template["latitude"], template["longitude"])
-    if "depth" in template.dims:
+    if "depth" in template.dims and float(template["depth"].max()) > 0:  # a surface has no thickness
         found["thickness"] = grid.thickness(template["depth"])
     return found
 

@@ -66,12 +66,13 @@ def opened(store: Any, chunks: Mapping[str, int] | None) -> xr.Dataset:
 def prepared(ds: xr.Dataset) -> xr.Dataset:
     """A Dataset of dask arrays with packed integers decoded, small coordinates read, and days' bounds put away."""
     ds = unpacked(ds)
+    ds = ds.set_coords([name for name in ("climatology_bnds",) if name in ds])
     small = {n: c.load() for n, c in ds.coords.items() if n not in ds.indexes and c.nbytes <= _SMALL}
-    ds = ds.assign_coords(small).drop_vars("time_bnds", errors="ignore")  # a day's bounds are the day's
+    # The bounds of days and cells are told by the labels; `ocean.grid.bounds` gives them back.
+    ds = ds.assign_coords(small).drop_vars([f"{axis}_bnds" for axis in ds.indexes], errors="ignore")
     for name in ds.indexes:
         ds[name].encoding["_FillValue"] = None  # xarray would write one, and CF has none on an axis
-    if "time" in ds.coords:
-        ds["time"].attrs.pop("bounds", None)
+        ds[name].attrs.pop("bounds", None)
     return ds
 
 

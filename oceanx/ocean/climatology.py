@@ -186,7 +186,7 @@ def blocks(v: xr.DataArray, limit: int = BLOCK_BYTES) -> Iterator[tuple[slice, n
     """Consecutive days of a variable as (where in time, values with time first), never more than `limit` bytes."""
     days = v.sizes["time"]
     v = v.transpose("time", ...)
-    chunk = v.chunksizes["time"][0] if v.chunksizes.get("time") else 1
+    chunk = v.variable.chunksizes.get("time", (1,))[0]  # not the coordinates', which may be cut otherwise
     per_day = max(1, v.dtype.itemsize * v[0].size)
     step = max(1, limit // per_day)
     step = max(chunk, step // chunk * chunk) if chunk * per_day <= limit else step

@@ -76,7 +76,7 @@ def conservative(
     >>> coarse = conservative(ds, {"resolution": 1.5})  # doctest: +SKIP
     """
     refuse_least(least)
-    made = grid if isinstance(grid, Weights) else weights(*_axes(ds), grid)
+    made = _weights(ds, grid)
     ds = _without_bounds(ds)
     changed = {name: _moved(name, v, made, least, threads) for name, v in ds.variables.items() if _horizontal(name, v)}
     if wet_fraction:
@@ -103,7 +103,7 @@ def conservative(
 
 def wet_fraction(field: xr.DataArray, grid: Any) -> xr.DataArray:
     """The share (…, latitude, longitude) of each target cell's area where `field` is finite (a `mask`: not zero)."""
-    made = grid if isinstance(grid, Weights) else weights(*_axes(field), grid)
+    made = _weights(field, grid)
     change = _dry_is_nan if field.name == "mask" else np.asarray
     v = _applied(field.variable, made, lambda values: shares(change(values), made), np.float64)
     keep = {n: c.variable for n, c in field.coords.items() if not set(c.dims) & set(grids.HORIZONTAL)}
@@ -207,6 +207,16 @@ def _applied(v: xr.Variable, made: Weights, function: Callable[[np.ndarray], np.
 def _axes(ds: xr.Dataset | xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     latitude, longitude = (grids._coordinate(ds, name) for name in grids.HORIZONTAL)
     return latitude.values, longitude.values
+
+
+def _weights(ds: xr.Dataset | xr.DataArray, grid: Any) -> Weights:
+    """The Weights to a grid, or those that are given, if they are from the grid of `ds`."""
+    if not isinstance(grid, Weights):
+        return weights(*_axes(ds), grid)
+    for name, ours, theirs in zip(grids.HORIZONTAL, _axes(ds), grid.source, strict=True):
+        if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=0, atol=1e-4):
+            raise InputError(f"{name}: is not the one that the weights are for; make them anew for this grid")
+    return grid
 
 
 def _horizontal(name: Any, v: xr.Variable) -> bool:

@@ -63,16 +63,16 @@ class Source:
     shores: np.ndarray
     land: int
 
-    def jobs(self, days: Mapping[int, np.ndarray]) -> Iterator[Callable[[], dict[int, int]]]:
-        """Pieces of work that together write these days."""
-        return self.reader.jobs(days, self.shores, self.land)
+    def jobs(self, days: Mapping[int, np.ndarray], whole: set[int]) -> Iterator[Callable[[], dict[int, int]]]:
+        """Pieces of work that together write these days; those known to be whole are not looked at again."""
+        return self.reader.jobs(days, self.shores, self.land, whole)
 
 
 class Days:
     """The days of several variables, read as they are asked for.
 
-    A day that is asked for again in the next batch, or in patches, is kept: windows that follow each other share days,
-    patches share them by the dozen.
+    Days are kept where they are asked for again: by windows that follow each other, as a second batch with days of the
+    first one shows, and by patches. A day without a gap in its wet cells is looked at once, not in every epoch.
 
     Parameters
     ----------
@@ -86,6 +86,7 @@ class Days:
         self.sources, self.limit = dict(sources), limit
         self._kept: OrderedDict[Day, np.ndarray] = OrderedDict()
         self._before: set[Day] = set()
+        self._whole: dict[Variable, set[int]] = {variable: set() for variable in self.sources}
         self._alone = threading.Lock()
         self._pool = ThreadPoolExecutor(_cores(), thread_name_prefix="oceanx-decode")
 
@@ -102,14 +103,17 @@ class Days:
             jobs = [
                 partial(_counted, variable, job)
                 for variable, days in decoded.items()
-                for job in self.sources[variable].jobs(days)
+                for job in self.sources[variable].jobs(days, self._whole[variable])
             ]
             lacking: dict[Day, int] = {}
             for counts in self._pool.map(_run, jobs):
                 for day, count in counts.items():
                     lacking[day] = lacking.get(day, 0) + count
             list(self._pool.map(_run, copies))
-            self._kept |= {day: values for day, values in kept.items() if not lacking.get(day)}
+            self._kept |= {day: values for day, values in kept.items() if not lacking[day]}
+            for (variable, time), count in lacking.items():
+                if not count:
+                    self._whole[variable].add(time)
             return {day: count for day, count in lacking.items() if count}
 
     def _plan(
@@ -120,6 +124,7 @@ class Days:
         copies: list[Callable[[], None]] = []
         kept: dict[Day, np.ndarray] = {}
         asked = {(want.variable, want.time) for want in wanted}
+        following = not asked.isdisjoint(self._before)  # these windows overlap the last: so will the next
         for want in wanted:
             day = (want.variable, want.time)
             there = self._kept.get(day)
@@ -128,9 +133,8 @@ class Days:
             else:
                 there = decoded.setdefault(want.variable, {}).get(want.time)
             if there is None:
-                again = want.place is not None or day in self._before
                 there = want.out
-                if again:
+                if following or want.place is not None:
                     there, room = self._room(self.sources[want.variable].reader.shape[1:], asked, kept)
                     if room:
                         kept[day] = there

@@ -159,6 +159,11 @@ def test_land_and_what_lacks(tmp_path: Path, data: st.DataObject, dtype: str, ch
                 lacking[time] += count
         np.testing.assert_array_equal(out, finished[[1, 4]])
         assert lacking == {time: int((np.isnan(expected[time]) & wet).sum()) for time in (1, 4)}
+        again = np.full((2, *SHAPE[1:]), 7, "float32")
+        assert not any(
+            any(job().values()) for job in reader.jobs({1: again[0], 4: again[1]}, shores_of(wet), land, {1, 4})
+        )
+        np.testing.assert_array_equal(again, out)
 
 
 def test_infinity_where_only_nan_becomes_zero(tmp_path: Path) -> None:

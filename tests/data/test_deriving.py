@@ -7,8 +7,10 @@ import pytest
 import toy_dataset
 import xarray as xr
 
-from oceanx.data import steps
+from oceanx.data import bake, steps
+from oceanx.data.recipe import Recipe
 from oceanx.ocean import derived, fluxes
+from oceanx.ocean.climatology import climatology
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
 
@@ -77,3 +79,56 @@ def test_keep_and_drop(ocean):
     assert "zos" not in steps.drop(ocean, ["ssh", "sst"])  # everyone's names are understood
     with pytest.raises(InputError, match="did you mean 'thetao'"):
         steps.drop(ocean, ["thetaoo"])
+
+
+# Through a bake
+
+
+def test_a_baked_store_has_what_is_calculated(glorys, tmp_path):
+    files = [str(glorys(f"2020-01-0{day}")) for day in (1, 2, 3)]
+    calculating = ["density", "mixed_layer_depth", "geostrophic_velocity"]
+    recipe = {"title": "A test", "reader": "glorys12", "steps": [{"drop": {"variables": ["mlotst"]}}]}
+    plain = bake(Recipe(**recipe), files, tmp_path / "plain.zarr").compute()
+    recipe["steps"] += calculating
+    ds = bake(Recipe(**recipe), files, tmp_path / "more.zarr").compute()
+    np.testing.assert_array_equal(ds["mask"], plain["mask"])  # what is calculated does not speak for the mask
+    for name in plain.data_vars:
+        np.testing.assert_array_equal(ds[name], plain[name], strict=True)
+    np.testing.assert_array_equal(ds["sigma0"], derived.density(plain))
+    np.testing.assert_array_equal(ds["mlotst"], derived.mixed_layer_depth(plain))
+    np.testing.assert_array_equal(ds["vgos"], derived.geostrophic_velocity(plain)["vgos"])
+    assert ds["sigma0"].attrs["units"] == "kg m-3"
+
+
+def test_a_baked_anomaly_is_the_plain_store_less_its_climatology(glorys, tmp_path):
+    files = [str(glorys(f"2020-02-{day}")) for day in (28, 29)] + [str(glorys("2020-03-01"))]
+    recipe = {"title": "A test", "reader": "glorys12", "variables": ["thetao", "zos"]}
+    plain = bake(Recipe(**recipe), files, tmp_path / "plain.zarr").compute()
+    climatology(plain, harmonics=0).to_netcdf(tmp_path / "clim.nc")
+    step = {"anomaly": {"climatology": str(tmp_path / "clim.nc")}}
+    away = bake(Recipe(**recipe, steps=[step]), files, tmp_path / "away.zarr").compute()
+    expected = steps.anomaly(plain, tmp_path / "clim.nc")
+    for name in ("thetao", "zos"):
+        np.testing.assert_array_equal(away[name], expected[name], strict=True)
+        assert away[name].attrs["oceanx_climatology"] == expected[name].attrs["oceanx_climatology"]
+    back = steps.total(away, tmp_path / "clim.nc")
+    np.testing.assert_array_equal(back["thetao"], plain["thetao"])
+
+
+@pytest.mark.real
+def test_real_weather_bakes_into_fluxes(real, tmp_path):
+    recipe = Recipe(
+        title="A test",
+        reader="era5",
+        steps=[
+            {"deaccumulate": {"seconds": 3600, "variables": ["ssr", "strd", "tp"]}},
+            "turbulent_fluxes",
+            "net_longwave",
+            {"keep": {"variables": ["tauuo", "tauvo", "sshf", "slhf", "evs", "ssr", "str", "sst"]}},
+        ],
+    )
+    ds = bake(recipe, real("era5/ERA5_regional_test_data.nc"), tmp_path / "fluxes.zarr").compute()
+    assert set(ds.data_vars) == {"tauuo", "tauvo", "sshf", "slhf", "evs", "ssr", "str", "sst"}
+    for name in ("sshf", "slhf", "str", "tauuo"):
+        np.testing.assert_array_equal(ds[name].isnull(), ds["sst"].isnull())
+    np.testing.assert_allclose(ds["slhf"], -(2.501e6 - 2370 * ds["sst"]) * ds["evs"], rtol=1e-5, atol=1e-4)

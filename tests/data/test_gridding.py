@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +14,7 @@ import oceanx.data as data
 from oceanx.data import steps
 from oceanx.data.recipe import load_recipe
 from oceanx.ocean import grid as grids
-from oceanx.ocean.regrid import conservative
+from oceanx.ocean.regrid import conservative, shares, weights
 from oceanx.ocean.vertical import interpolate_levels, remap_levels
 from oceanx.vocabulary.errors import InputError
 
@@ -145,3 +146,29 @@ def test_a_bake_with_all_three_steps_is_the_steps_by_hand(glorys, tmp_path):
 def test_a_step_with_an_unknown_argument_is_refused_before_anything_is_read():
     with pytest.raises(InputError, match="unknown argument of regrid 'resolutoin'; did you mean 'resolution'"):
         load_recipe("glorys12", {"steps": [{"regrid": {"resolutoin": 1}}]})
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("file", ["glorys12_gulfstream_19930101-02.nc", "glorys12_biscay_channel_20151116-18.nc"])
+def test_real_integrals_are_kept_level_by_level(real, tmp_path, file):
+    """Read, weighed and summed with netCDF4 and numpy alone; the target covers the whole region."""
+    path = real(f"glorys/{file}")
+    with netCDF4.Dataset(path) as nc:
+        lat, lon = (nc[name][:].astype(float).filled() for name in ("latitude", "longitude"))
+        raw = nc["thetao"][:].astype(float).filled(np.nan)
+    south, west = np.floor(lat[0]) - 0.5, np.floor(lon[0]) - 0.5
+    grid = {"latitude": [south, south + 0.3 * 40, 0.3], "longitude": [west, west + 0.3 * 80, 0.3]}
+    chosen = {"steps": [{"regrid": {**grid, "least": 0.0}}], "variables": ["thetao"]}
+    ds = data.bake("glorys12", path, tmp_path / "out.zarr", **chosen)
+
+    def areas(a, b):
+        edges = [np.concatenate([[x[0] - (x[1] - x[0]) / 2], (x[1:] + x[:-1]) / 2, [x[-1] + (x[-1] - x[-2]) / 2]])
+                 for x in (a, b)]  # fmt: skip
+        return np.outer(np.diff(np.sin(np.radians(edges[0]))), np.diff(np.radians(edges[1])))
+
+    made = weights(lat, lon, ds)
+    share = shares(raw, made)
+    size = areas(ds.latitude.values, ds.longitude.values)
+    after = np.nansum(ds.thetao.values.astype(float) * share * size, axis=(2, 3))
+    np.testing.assert_allclose(after, np.nansum(raw * areas(lat, lon), axis=(2, 3)), rtol=1e-6)
+    np.testing.assert_allclose((share * size).sum((2, 3)), (np.isfinite(raw) * areas(lat, lon)).sum((2, 3)), rtol=1e-6)

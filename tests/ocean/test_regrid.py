@@ -376,6 +376,8 @@ def test_what_cannot_be_regridded_is_refused(tmp_path):
     for given_ds, grid, arguments, said in cases:
         with pytest.raises(InputError, match=said):
             conservative(given_ds, grid, **arguments)
+    with pytest.raises(InputError, match="latitude: is not the one that the weights are for"):
+        conservative(ds.assign_coords(latitude=GLOBAL[0] + 1), weights(*GLOBAL, {"resolution": 30.0}))
     with pytest.raises(InputError, match=r"the weights are for \(12, 18\)"):
         means(np.zeros((3, 3)), weights(*GLOBAL, {"resolution": 30.0}))
 

@@ -111,3 +111,28 @@ def test_bad_input_is_named():
         statistics(ds.assign(thetao=ds["thetao"].where(ds["depth"] < 50)))
     with pytest.raises(InputError, match="no pair of neighbouring days"):
         statistics(ds.isel(time=[0]))
+
+
+@pytest.mark.parametrize("chunks", [{"time": 1}, {"time": 17, "latitude": 2}, {"depth": 1, "longitude": 3}])
+@pytest.mark.parametrize("held", [0, 2**20])
+def test_the_same_to_the_bit_however_it_is_cut(chunks, held, monkeypatch):
+    """In boxes of space or all at once, from a store or from memory; the mask may be cut otherwise than the data."""
+    ds = training()
+    whole = statistics(ds)
+    monkeypatch.setattr("oceanx.ocean.statistics._HELD", held)
+    monkeypatch.setattr("oceanx.ocean.statistics.BLOCK_BYTES", held)
+    lazy = ds.chunk(chunks)
+    lazy = lazy.assign_coords(mask=ds["mask"].chunk(depth=2, longitude=1))
+    xr.testing.assert_identical(statistics(lazy).drop_vars("depth"), whole.drop_vars("depth"))
+    clim = climatology(ds, harmonics=1)
+    xr.testing.assert_identical(
+        statistics(lazy, climatology=clim).drop_vars("depth"), statistics(ds, climatology=clim).drop_vars("depth")
+    )
+
+
+def test_levels_are_the_same_by_themselves():
+    ds = training()
+    xr.testing.assert_identical(
+        statistics(ds.isel(depth=[1]))["thetao_std"].drop_vars("depth"),
+        statistics(ds)["thetao_std"][1:].drop_vars("depth"),
+    )

@@ -106,9 +106,8 @@ def test_a_selection_of_a_merged_dataset(tmp_path: Path) -> None:
     """Two stores on one grid, days cut off, a level left out: still read directly."""
     ds = toy_dataset.ocean(20)
     ocean = stored(ds[["thetao", "uo", "zos"]], tmp_path / "ocean.zarr")
-    air = stored(
-        ds[["u10"]].isel(time=slice(2, None)).drop_vars(["depth", "thickness", "mask"], errors="ignore"), tmp_path / "air.zarr", kind="packed"
-    )
+    surface = ds[["u10"]].isel(time=slice(2, None)).drop_vars(["depth", "thickness", "mask"], errors="ignore")
+    air = stored(surface, tmp_path / "air.zarr", kind="packed")
     both = merge([ocean, air], ["ocean", "air"]).isel(time=slice(3, 15))
     made = Windows(both, TASK, steps=1)
     assert len(readers(made)) == 4

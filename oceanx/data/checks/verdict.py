@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -43,19 +44,23 @@ def check(
     InputError
         For a store that is not there or cannot be opened, or a use that is none of the three.
     """
+    if not stores:
+        raise InputError("check: no store given; name one or several")
     names = [str(store) for store in stores]
-    parts = [_opened(store, catalog) for store in stores]
-    findings = [*_meeting(parts, names)]
+    with ExitStack() as held:
+        return _together([held.enter_context(_opened(store, catalog)) for store in stores], names, for_)
+
+
+def _together(parts: Sequence[xr.Dataset], names: Sequence[str], for_: Sequence[str]) -> list[Finding]:
     try:
         ds = merge(parts, names)
     except (InputError, KeyError, ValueError) as error:
-        apart = Finding(
-            "error", str(error).strip("'\""), "stores on one grid with times in common", "bake them to match"
-        )
+        said = str(error).strip("'\"")
+        apart = Finding("error", said, "stores on one grid with times in common", "bake them to match")
         each = [finding for part, name in zip(parts, names, strict=True) for finding in report(part, for_, name)]
         return [_summary(parts[0], names[0]), apart, *each]
     where = names[0] if len(names) == 1 else ""
-    return [_summary(ds, where), *findings, *report(ds, for_, where)]
+    return [_summary(ds, where), *_meeting(parts, names), *report(ds, for_, where)]
 
 
 def report(ds: xr.Dataset, for_: Sequence[str] = USES, where: str = "") -> list[Finding]:

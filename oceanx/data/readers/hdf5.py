@@ -47,6 +47,7 @@ class Stored:
     offsets: np.ndarray
     sizes: np.ndarray
     skipped: np.ndarray
+    contiguous: bool = False
 
 
 class Run(NamedTuple):
@@ -159,7 +160,7 @@ def _contiguous(dataset: h5py.h5d.DatasetID, fill: np.ndarray) -> Stored:
         offsets = sum(first * (item * prod(shape[d + 1 :])) for d, first in enumerate(firsts)) + start
     sizes = np.full(grid, item * prod(chunks))
     sizes[(slice(None),) * deep + (-1,)] = item * prod((shape[deep] - (grid[deep] - 1) * rows, *shape[deep + 1 :]))
-    return Stored(dataset.dtype, shape, chunks, fill, (), np.asarray(offsets), sizes, np.zeros(grid, int))
+    return Stored(dataset.dtype, shape, chunks, fill, (), np.asarray(offsets), sizes, np.zeros(grid, int), True)
 
 
 def gather(

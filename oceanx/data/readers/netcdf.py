@@ -53,7 +53,7 @@ class File(Mapping[str, Any]):
     """
 
     def __init__(self, path: Path, label: str) -> None:
-        self._path, self._label = path, label
+        self.path, self._label = path, label
         self._dataset: netCDF4.Dataset | None = None
         self._descriptor: int | None = None
         self._hdf5 = first_bytes(path).startswith(_HDF5)
@@ -62,7 +62,7 @@ class File(Mapping[str, Any]):
         """The file as the library sees it, for one who holds `LOCK`."""
         if self._dataset is None:
             try:
-                self._dataset = netCDF4.Dataset(self._path)
+                self._dataset = netCDF4.Dataset(self.path)
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{self._label}: is damaged or truncated ({error}); download it again") from None
             self._dataset.set_auto_maskandscale(False)
@@ -86,10 +86,10 @@ class File(Mapping[str, Any]):
             return None
         from . import hdf5
 
-        stat = os.stat(self._path)
+        stat = os.stat(self.path)
         try:
             with LOCK:
-                return hdf5.contents(str(self._path), (stat.st_mtime_ns, stat.st_size)).get(name)
+                return hdf5.contents(str(self.path), (stat.st_mtime_ns, stat.st_size)).get(name)
         except (OSError, RuntimeError, ValueError, KeyError):
             return None  # the library says better what is wrong
 
@@ -98,7 +98,7 @@ class File(Mapping[str, Any]):
         """An open descriptor of the file."""
         with LOCK:
             if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             return self._descriptor
 
     def close(self) -> None:

@@ -9,9 +9,10 @@ import xarray as xr
 
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import VARIABLES
+from ...vocabulary.published import QUANTITY
 from .. import units
 
-QUANTITY, ANOMALY = "oceanx_quantity", "anomaly"  # attribute of a variable that is a departure from a climatology
+ANOMALY = "anomaly"  # the `QUANTITY` of a variable that is a departure from a climatology
 
 
 def convert_units(ds: xr.Dataset, to: Mapping[str, str] | None = None) -> xr.Dataset:
