@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
@@ -112,7 +113,10 @@ def created(target: Path, container: Path | None = None) -> Iterator[Any]:
         config = icechunk.RepositoryConfig.default()
         allowed = {}
         if container is not None:
-            prefix = f"{container.as_uri()}/"
+            # Icechunk compares what is written with blanks to what is written with %20: only plain folders will do.
+            while quote(str(container)) != str(container):
+                container = container.parent
+            prefix = f"file://{str(container).rstrip('/')}/"
             config.set_virtual_chunk_container(
                 icechunk.VirtualChunkContainer(prefix, icechunk.local_filesystem_store(str(container)))
             )

@@ -241,3 +241,59 @@ def test_large_maps_are_cut_into_shards(glorys, tmp_path, monkeypatch):
     assert raw.chunks == (1, 1, 4, 5)
     monkeypatch.undo()
     np.testing.assert_array_equal(ds.thetao, data.bake("glorys12", path, tmp_path / "b.zarr").thetao)
+
+
+def test_statistics_are_kept_with_the_store(days, tmp_path):
+    from oceanx.data import statistics
+    from oceanx.ocean.statistics import statistics as computed
+
+    ds = data.bake("glorys12", days, tmp_path / "a.zarr", statistics=["2020-01-01", "2020-01-06"])
+    kept = statistics.read(tmp_path / "a.zarr")
+    expected = computed(ds.sel(time=slice("2020-01-01", "2020-01-06")))
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(kept[name], expected[name])
+    # by hand: the mean over wet cells and six days, weighted by area
+    field, area = ds.thetao[:6, 0].values.astype("f8"), ds.cell_area.values
+    wet = np.isfinite(field[0])
+    mean = (field[:, wet] * area[wet]).sum() / (6 * area[wet].sum())
+    np.testing.assert_allclose(float(kept.thetao_mean[0]), mean, rtol=1e-6)
+    assert kept.attrs["oceanx_recipe"] == ds.attrs["oceanx_recipe"]
+    assert kept.attrs["oceanx_fingerprint"] == ds.attrs["oceanx_fingerprint"]
+    with pytest.raises(InputError, match="1993"):
+        data.bake("glorys12", days, tmp_path / "b.zarr", statistics=[1993, 1994])
+
+
+def test_grid_files_lie_beside_the_data(days, tmp_path):
+    import netCDF4
+    from raw_files import DEPTH, DRY, LATITUDE, LONGITUDE
+
+    path = tmp_path / "grid.cdf"
+    floor = np.arange(20, dtype="f4").reshape(4, 5) * 100
+    with netCDF4.Dataset(path, "w") as nc:
+        for dim, values in (("depth", DEPTH), ("latitude", LATITUDE), ("longitude", LONGITUDE)):
+            nc.createDimension(dim, values.size)
+            axis = nc.createVariable(dim, "f4", (dim,))
+            axis.setncatts({"standard_name": dim, "units": "m" if dim == "depth" else "degrees"})
+            axis[:] = values
+        v = nc.createVariable("deptho", "f4", ("latitude", "longitude"), fill_value=np.float32(1e20))
+        v.setncatts({"units": "m", "standard_name": "sea_floor_depth_below_geoid"})
+        v[:] = floor
+        m = nc.createVariable("mask", "i1", ("depth", "latitude", "longitude"))
+        m.setncatts({"units": "1", "standard_name": "sea_binary_mask"})
+        wet = np.ones((3, 4, 5), "i1")
+        wet[:, DRY[0], DRY[1]] = 0
+        wet[2, 3, 4] = 0
+        m[:] = wet
+    ds = data.bake("glorys12", days, tmp_path / "a.zarr", static=str(path))
+    np.testing.assert_array_equal(ds.coords["deptho"], floor)
+    assert "grid files: 0 cells wet there and dry here, 1 the other way round" in ds.attrs["mask_disagreement"]
+    assert int(ds.mask[2, 3, 4]) == 1  # the data speak for themselves
+
+
+def test_edges_of_cells_are_in_the_store(days, tmp_path):
+    data.bake("glorys12", days, tmp_path / "a.zarr")
+    raw = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert raw["latitude"].attrs["bounds"] == "latitude_bnds"
+    np.testing.assert_allclose(raw["latitude_bnds"][0], [39.75, 40.25])
+    np.testing.assert_allclose(raw["depth_bnds"][0], [0, (0.494025 + 15.81007) / 2], rtol=1e-6)
+    np.testing.assert_array_equal(raw["time_bnds"][:, 1] - raw["time_bnds"][:, 0], 86400)
