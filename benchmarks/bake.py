@@ -29,17 +29,19 @@ from oceanx.data.readers.glorys12 import parts
 from oceanx.data.recipe import load_recipe
 
 BAKE = """
-import json, resource, sys, time
+import json, re, sys, time
 import oceanx as ox
 ox.bake
 source, to, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 ox.bake("glorys12", source, to + ".warm", time="2001-01-01", overwrite=True)  # imports, compiled code
 start = time.perf_counter()
 ox.bake("glorys12", source, to, overwrite=True, **options)
-print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+seconds = time.perf_counter() - start
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # of this program, not of what started it
+print(json.dumps([seconds, 1024 * int(peak[1]) if peak else 0]))
 """
 XARRAY = """
-import json, resource, sys, time, warnings
+import json, re, sys, time, warnings
 import xarray as xr
 source, to, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 from zarr.codecs import BloscCodec
@@ -52,7 +54,9 @@ for v in ds.variables.values():
 ds = ds.astype("float32")
 encoding = {n: {"compressors": codec, "chunks": (1, *v.shape[1:])} for n, v in ds.data_vars.items()}
 ds.to_zarr(to, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
-print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+seconds = time.perf_counter() - start
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # of this program, not of what started it
+print(json.dumps([seconds, 1024 * int(peak[1]) if peak else 0]))
 """
 
 

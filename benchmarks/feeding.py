@@ -40,6 +40,7 @@ VOLUME, SURFACE = ("thetao", "so", "uo", "vo"), ("zos", "siconc", "sithick", "us
 SCALES = {"thetao": (7.324442e-4, 21.0), "so": (1.5258789e-3, -1.5e-3)}  # as in GLORYS12
 OTHER = (6.103702e-4, 0.0)
 THREADS = 2
+_HELD = 12  # days whose chunks the limits hold in memory: more than a processor's cache
 _FLAT = 8  # days in HDF5, which is large
 
 
@@ -136,32 +137,32 @@ class Fed:
 
 
 class Decode:
-    """Every chunk of so many windows decoded by Blosc into the same memory; nothing is read, written or looked at."""
+    """The chunks of so many windows, held in memory as they are stored, decoded by Blosc into the same buffers."""
 
     def __init__(self, ds: xr.Dataset, steps: int, windows: int):
-        self.windows, self.days = windows, steps + 1
         readers = [ChunkReader.of(ds[name]) for name in (*VOLUME, *SURFACE)]
-        self.chunks = [chunk for reader in readers for chunk in stored(reader)]
+        self.days = [stored(readers, day) for day in range(min(ds.sizes["time"], _HELD))]
+        self.wanted, self.first = windows * (steps + 1), 0
         self.pool = ThreadPoolExecutor(THREADS)
-        size = max(nbytes for _, nbytes in self.chunks)
-        self.memory = [np.empty(size, np.uint8) for _ in self.chunks]
+        self.memory = [np.empty(nbytes, np.uint8) for _, nbytes in self.days[0]]
 
     def __call__(self) -> None:
-        work = [number for _ in range(self.windows * self.days) for number in range(len(self.chunks))]
-        list(self.pool.map(self._one, work))
+        days = [self.days[(self.first + day) % len(self.days)] for day in range(self.wanted)]
+        self.first += self.wanted
+        list(self.pool.map(self._one, [(day, number) for day in days for number in range(len(day))]))
 
-    def _one(self, number: int) -> None:
-        held, nbytes = self.chunks[number]
-        blosc.decompress(held, self.memory[number][:nbytes])
+    def _one(self, chunk: tuple[list[tuple[bytes, int]], int]) -> None:
+        day, number = chunk
+        blosc.decompress(day[number][0], self.memory[number])
 
 
-def stored(reader: ChunkReader) -> list[tuple[bytes, int]]:
-    """The chunks of a variable's first day, as they are stored, and the bytes they hold."""
+def stored(readers: list[ChunkReader], day: int) -> list[tuple[bytes, int]]:
+    """All chunks of a day as they are stored, and the bytes they hold."""
     found = []
-    for z in reader._parts[0]:
-        with _Bytes(reader.files, reader._where((0, z, 0, 0))) as chunk:
-            held = bytes(chunk._source)
-        found.append((held, int(np.prod(reader._chunk)) * reader.dtype.itemsize))
+    for reader in readers:
+        for z in reader._parts[0]:
+            with _Bytes(reader.files, reader._where((day // reader._chunk[0], z, 0, 0))) as chunk:
+                found.append((bytes(chunk._source), int(np.prod(reader._chunk)) * reader.dtype.itemsize))
     return found
 
 

@@ -14,16 +14,16 @@ import numpy as np
 FILL = np.int16(-32767)
 GRID = (23, 361, 720)
 CHUNKS = (7, 361, 720)  # of levels, rows and columns
-FIELDS = {  # units, scale_factor, add_offset, middle of the values, spread
-    "thetao": ("degrees_C", 7.32444226741791e-4, 21.0, 12.0, 8.0),
-    "so": ("1e-3", 1.52592547237873e-3, -1.52592547237873e-3, 35.0, 1.0),
-    "uo": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.2),
-    "vo": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.2),
-    "zos": ("m", 3.05185094475746e-4, 0.0, 0.0, 0.5),
-    "siconc": ("1", 3.05185094475746e-5, 1.0, 0.5, 0.1),
-    "sithick": ("m", 6.10370188951492e-4, 19.5, 1.0, 0.5),
-    "usi": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.1),
-    "vsi": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.1),
+FIELDS = {  # units, scale_factor, add_offset, middle of the values, spread, least and greatest
+    "thetao": ("degrees_C", 7.32444226741791e-4, 21.0, 12.0, 8.0, -1.9, 32.0),
+    "so": ("1e-3", 1.52592547237873e-3, -1.52592547237873e-3, 35.0, 1.0, 31.0, 39.0),
+    "uo": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.2, -1.5, 1.5),
+    "vo": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.2, -1.5, 1.5),
+    "zos": ("m", 3.05185094475746e-4, 0.0, 0.0, 0.5, -1.8, 1.8),
+    "siconc": ("1", 3.05185094475746e-5, 0.5, 0.5, 0.1, 0.0, 1.0),
+    "sithick": ("m", 6.10370188951492e-4, 19.5, 1.0, 0.5, 0.0, 5.0),
+    "usi": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.1, -0.5, 0.5),
+    "vsi": ("m s-1", 6.10370188951492e-4, 0.0, 0.0, 0.1, -0.5, 0.5),
 }
 VOLUME = ("thetao", "so", "uo", "vo")
 
@@ -59,7 +59,7 @@ def levels(count: int) -> list[float]:
 
 def _field(rng: np.random.Generator, name: str, grid: tuple[int, int, int], dry: np.ndarray, number: int) -> np.ndarray:
     """Packed numbers of one day: eddies that drift, weaker with depth, under a little noise; land is the fill value."""
-    _, scale, offset, middle, spread = FIELDS[name]
+    _, scale, offset, middle, spread, least, greatest = FIELDS[name]
     waves = np.roll(_smooth(np.random.default_rng(sum(map(ord, name))), grid[1:], 8), number, axis=1)
     noise = 0.02 * spread
     if name in VOLUME:
@@ -67,7 +67,7 @@ def _field(rng: np.random.Generator, name: str, grid: tuple[int, int, int], dry:
         values = middle + spread * waves * decay + noise * rng.standard_normal(grid, np.float32)
     else:
         values, dry = middle + spread * waves + noise * rng.standard_normal(grid[1:], np.float32), dry[0]
-    packed = np.clip(np.rint((values - offset) / scale), -32766, 32767).astype("i2")
+    packed = np.rint((np.clip(values, least, greatest) - offset) / scale).astype("i2")
     packed[dry] = FILL
     return packed
 

@@ -118,7 +118,9 @@ def _group(path: Path) -> zarr.Group:
 
 def _moves(path: Path, group: zarr.Group, purpose: Purpose, memory: int) -> list[Move]:
     """The variables in time of a store, and how each is moved."""
-    arrays = {name: array for name, array in sorted(group.arrays()) if _dims(array)[:1] == ("time",) and array.ndim > 2}
+    arrays = {
+        name: array for name, array in sorted(group.arrays()) if dims_of(array)[:1] == ("time",) and array.ndim > 2
+    }
     if not arrays:
         raise InputError(f"{path}: has no variable in time, latitude and longitude to be cut otherwise")
     times = next(iter(arrays.values())).shape[0]
@@ -142,7 +144,8 @@ def _moves(path: Path, group: zarr.Group, purpose: Purpose, memory: int) -> list
     return moves
 
 
-def _dims(array: zarr.Array) -> tuple[str, ...]:
+def dims_of(array: zarr.Array) -> tuple[str, ...]:
+    """The names of the dimensions of an array of a store, v2 or v3."""
     named: Any = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS", ())
     return tuple(map(str, named))
 
@@ -180,7 +183,7 @@ def _create(path: Path, group: zarr.Group, moves: Sequence[Move], work: Path, wo
     made.attrs.put(attrs)
     for move in moves:
         array = move.source
-        options: dict[str, Any] = {"dimension_names": _dims(array)} if kept == 3 else {}
+        options: dict[str, Any] = {"dimension_names": dims_of(array)} if kept == 3 else {}
         made.create_array(
             move.name,
             shape=array.shape,

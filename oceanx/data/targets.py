@@ -24,6 +24,7 @@ from ..vocabulary.progress import Progress
 from . import regions
 from .provenance import GROUP as PROVENANCE
 from .readers.packing import decode
+from .rechunking import dims_of
 from .stores import opened, prepared
 
 _PARTS = ("refs", "snapshots", "transactions")
@@ -246,7 +247,7 @@ def _copied(target: zarr.Group, name: str, array: Any) -> None:
         shards=array.shards,
         compressors=BloscCodec(cname="lz4", typesize=array.dtype.itemsize) if v2 else array.compressors,
         fill_value=0 if fill is None else fill,
-        dimension_names=_dims(array) or None,
+        dimension_names=dims_of(array) or None,
         attributes=_attrs(array),
     )
     for box in regions.boxes(array.shape, array.shards or array.chunks):
@@ -273,11 +274,6 @@ def _cut(array: Any) -> tuple[Any, ...]:
 def _arrays(group: zarr.Group) -> dict[str, Any]:
     """Every array by its path."""
     return {name: member for name, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
-
-
-def _dims(array: Any) -> tuple[str, ...]:
-    named: Any = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS", ())
-    return tuple(map(str, named))
 
 
 def _attrs(array: Any) -> dict[str, Any]:

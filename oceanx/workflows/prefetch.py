@@ -15,7 +15,6 @@ from torch import Tensor
 
 T = TypeVar("T")
 AHEAD = 2  # batches
-_SPARE = AHEAD + 2  # buffers of one shape that wait to be used again
 
 
 def ahead(batches: Iterator[T], count: int = AHEAD) -> Iterator[T]:
@@ -44,9 +43,15 @@ class Buffers:
 
     A tensor's memory comes back when nobody holds the tensor, or a view of it, any more; a batch that is kept stays as
     it is. Where there is a GPU it is pinned, and PyTorch itself sees to its use.
+
+    Parameters
+    ----------
+    per_batch
+        How many tensors a batch consists of: as many as a few batches need wait to be used again, no more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, per_batch: int = 1) -> None:
+        self._most = (AHEAD + 2) * per_batch  # of one shape: made ahead, in the making, and in use
         self._spare: defaultdict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
         self._pinned = torch.cuda.is_available() and torch.utils.data.get_worker_info() is None
 
@@ -57,10 +62,10 @@ class Buffers:
         spare = self._spare[shape]
         memory = spare.pop() if spare else np.empty(shape, np.float32)
         lent = memory[...]  # an array of its own on the same memory: it goes when the tensor goes
-        weakref.finalize(lent, _give_back, spare, memory).atexit = False
+        weakref.finalize(lent, _give_back, spare, memory, self._most).atexit = False
         return torch.from_numpy(lent)
 
 
-def _give_back(spare: list[np.ndarray], memory: np.ndarray) -> None:
-    if len(spare) < _SPARE:
+def _give_back(spare: list[np.ndarray], memory: np.ndarray, most: int) -> None:
+    if len(spare) < most:
         spare.append(memory)

@@ -127,7 +127,8 @@ class Windows(Dataset[Window]):
             sources = {} if self._kept else dict(self._sources())
             a_day = 4 * sum(int(np.prod(source.reader.shape[1:])) for source in sources.values())
             share = KEPT_SHARE * psutil.virtual_memory().available / _together()
-            self._days, self._buffers = Days(sources, max(int(share), self.days_kept * a_day)), Buffers()
+            self._days = Days(sources, max(int(share), self.days_kept * a_day))
+            self._buffers = Buffers(len(sources))
         return self._days
 
     def _sources(self) -> Iterator[tuple[Variable, Source]]:

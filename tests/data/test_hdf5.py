@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanx.data.readers import hdf5, netcdf
+from oceanx.data.readers import hdf5, keeping, netcdf
 from oceanx.data.readers.packing import Packing, decode
 from oceanx.data.readers.part import Wanted
 from oceanx.vocabulary.errors import InputError
@@ -165,6 +165,34 @@ def test_a_box_reads_only_the_chunks_it_touches(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5.os, "pread", lambda *a: (count.append(a), real(*a))[1])
     same_bits(directly(cut, [1]), raw[1:2, levels][..., columns].astype("f4"))
     assert len(count) == 2
+
+
+def test_a_chunk_of_many_times_is_inflated_once(tmp_path, monkeypatch):
+    raw = np.random.default_rng(0).integers(-9, 9, SHAPE).astype("i2")
+    part = netcdf.scan(write(tmp_path / "x.nc", raw, zlib=True, chunksizes=(3, 4, 5, 3)), WANTED)
+    count = []
+    real = os.pread
+    monkeypatch.setattr(hdf5.os, "pread", lambda *a: (count.append(a), real(*a))[1])
+    for row in range(3):
+        same_bits(directly(part, [row]), raw[[row]].astype("f4"))
+    assert len(count) == 2  # chunks
+    same_bits(directly(part, [0, 1, 2]), raw.astype("f4"))
+    assert len(count) == 4  # all of a chunk is wanted: nothing is kept for later
+
+
+def test_no_more_is_kept_than_allowed():
+    kept, made = keeping.Kept(100), []
+
+    def chunk(key, size=40):
+        return kept.get(key, lambda: (made.append(key), (np.full(size, key, np.uint8), None))[1])[0]
+
+    for key in (1, 2, 1, 3, 1, 2):  # 3 drives out 2, which was used longest ago
+        assert (chunk(key) == key).all()
+    assert made == [1, 2, 3, 2]
+    assert (chunk(9, 101) == 9).all()  # too large to be kept, and drives out nothing
+    chunk(1)
+    chunk(2)
+    assert made == [1, 2, 3, 2, 9]
 
 
 def test_large_contiguous_data(tmp_path, monkeypatch):

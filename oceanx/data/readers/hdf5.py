@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -20,11 +20,13 @@ import numba
 import numpy as np
 from isal import isal_zlib
 
+from .keeping import Kept, identity
 from .unpacking import Box, Line, Rule, place
 
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
 _AT_ONCE = 2**20  # bytes of contiguous data taken as one chunk
 _ABSENT = -1
+_KEPT = Kept()
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +192,17 @@ def gather(
     members: dict[tuple[int, ...], list[int]] = {}
     for row, pick in enumerate(picks[:, fixed] // size):
         members.setdefault(tuple(map(int, pick)), []).append(row)
-    flat = out.reshape(-1)
+    flat, whose = out.reshape(-1), identity(file)
     for held, rows in members.items():
         inside = [int((picks[row, fixed] % size) @ np.array([steps[d] for d in fixed], int)) for row in rows]
         for corner in product(*(_touched(stored.chunks[axis.dim], axis) for axis in axes)):
             boxes = list(_boxes(stored, axes, steps, corner))
             at = np.zeros(len(stored.shape), int)
             at[fixed], at[spatial] = held, corner
-            data, planes = _chunk(file, stored, tuple(map(int, at)))
+            index = tuple(map(int, at))
+            make = partial(_chunk, file, stored, index)
+            again = size.prod() > len(rows) and stored.offsets[index] != _ABSENT  # it holds more than is asked for now
+            data, planes = _KEPT.get((*whose, int(stored.offsets[index])), make) if again else make()
             for row, first in zip(rows, inside, strict=True):
                 for box in boxes:
                     moved = replace(box, base=box.base + first, to=box.to + row * out.shape[1])
