@@ -10,7 +10,7 @@ import typer
 from oceanx import cli_words as words
 from oceanx.cli_words import Overrides, Overwrite, To
 
-_BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "overwrite")
+_BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "form", "overwrite")
 
 
 def catalog(name: Annotated[str | None, typer.Argument(help="Show one entry.")] = None) -> None:
@@ -61,6 +61,7 @@ def bake(
     part: Annotated[str | None, typer.Option(help="3/16: the third of 16 processes of a job array.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or slurm.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.")] = None,
+    form: Annotated[str, typer.Option(help="zarr, icechunk (a repository), or virtual (an index of the files).")] = "zarr",
     overwrite: Overwrite = False,
     overrides: Overrides = None,
 ) -> None:
@@ -74,7 +75,16 @@ def bake(
         if plan:
             print(ox.plan(recipe, sources, to, **common))
             return
-        ds = ox.bake(recipe, sources, to, overwrite=overwrite, part=part, scheduler=scheduler, **common)
+        ds = ox.bake(
+            recipe,
+            sources,
+            to,
+            overwrite=overwrite,
+            part=part,
+            scheduler=scheduler,
+            form=form,  # type: ignore[arg-type]  # bake says what it may be
+            **common,
+        )
     if part and not to.exists():
         print(f"{to}: part {part} is done; the store is complete when all parts are")
     else:
@@ -91,7 +101,7 @@ def rechunk(
     import oceanx as ox
 
     with words.progress() as progress:
-        ds = ox.rechunk(store, to, purpose, overwrite=overwrite, progress=progress)
+        ds = ox.rechunk(store, to, purpose, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
     print(f"{to}: {words.sizes(ds)}; {', '.join(map(str, ds.data_vars))}")
 
 

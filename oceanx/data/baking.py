@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import xarray as xr
 import zarr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..vocabulary.errors import InputError
+from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.files import partial, refuse_existing, remove
 from . import axis as axes
 from . import fixed, points, store
@@ -27,6 +27,7 @@ from .recipe import Recipe, load_recipe
 from .sources import Sources, files
 from .unfinished import Share, manifest_of
 
+Form = Literal["zarr", "icechunk", "virtual"]
 Source = str | os.PathLike[str] | list[Any] | tuple[Any, ...]
 
 
@@ -42,6 +43,7 @@ def bake(
     part: str | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    form: Form = "zarr",
     progress: Progress | None = None,
     **overrides: Any,
 ) -> xr.Dataset:
@@ -69,6 +71,9 @@ def bake(
         Address of a dask.distributed scheduler whose workers see the files, or "slurm" (dask-jobqueue).
     workers
         Threads of this process; as many as there are cores, or as memory allows.
+    form
+        "icechunk": a snapshot in an Icechunk repository at `to`, which is begun if it is not there; "virtual": an
+        index of the files, which stay where they are and are read again each time.
     progress
         Called with (what, done, total).
     **overrides
@@ -83,8 +88,14 @@ def bake(
     --------
     >>> ds = bake("glorys12", "raw/*.nc", "glorys.zarr", time="1993:2017")  # doctest: +SKIP
     """
+    if form not in get_args(Form):
+        raise unknown("form", form, get_args(Form))
     chosen = load_recipe(recipe, overrides)
     target, share = Path(to), _share(part)
+    if form != "zarr":
+        if append or share or scheduler:
+            raise InputError(f"form: {form} is written by one process at once; leave out append, part and scheduler")
+        return _in_other_form(form, chosen, source, target, time, overwrite, workers, progress)
     if share and (append or overwrite):
         raise InputError("part: a job array can neither append nor overwrite; do that with one process")
     if append and overwrite:
@@ -137,6 +148,31 @@ def plan(
         sources = Sources.scan(chosen, files(source), Path(folder), axes.span(time), progress)
         before = Before.of(Path(to), chosen) if append else None
         return measured(store.draft(chosen, sources, before), Path(folder), workers)
+
+
+def _in_other_form(
+    form: Form,
+    recipe: Recipe,
+    source: Source,
+    target: Path,
+    time: slice | str | None,
+    overwrite: bool,
+    workers: int | None,
+    progress: Progress | None,
+) -> xr.Dataset:
+    if form == "virtual":
+        from . import virtual
+
+        return virtual.index(recipe, source, target, time=time, overwrite=overwrite, progress=progress)
+    from . import targets
+
+    if overwrite:
+        raise InputError("form: a repository keeps its history, and a bake is its next snapshot; leave out overwrite")
+    plain = target.with_name(target.name + ".zarr")
+    bake(recipe, source, plain, time=time, workers=workers, progress=progress)
+    targets.to_icechunk(plain, target, progress=progress)
+    remove(plain)
+    return open_store(target)
 
 
 def kind(recipe: Recipe) -> str:

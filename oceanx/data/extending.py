@@ -117,6 +117,17 @@ class Before:
                 )
             template[dim] = template[dim].copy(data=old)
 
+    def refuse_other_cut(self, targets: dict[str, Target]) -> None:
+        """`InputError` if the store's chunks are not those that the recipe makes."""
+        group: Any = zarr.open_group(self.path, mode="r")
+        for name, target in targets.items():
+            array = group[name]
+            if (array.chunks, array.shards) != (target.layout.chunks, target.layout.shards):
+                raise InputError(
+                    f"{self.path}: {name} has chunks {array.chunks}, but this recipe makes {target.layout.chunks}; was "
+                    "it rechunked? Add to the store that was baked, and rechunk that again"
+                )
+
     def linked_into(self, store: Path, targets: dict[str, Target]) -> None:
         """Give a new store the old one's chunks that stay as they are: the same files, under a second name."""
         whole = self.times.size // self.length

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial as partially
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numcodecs
 import numpy as np
@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 from dask.utils import parse_bytes
 
-from ..vocabulary.errors import InputError
+from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.files import partial, publish, refuse_existing, remove
 from ..vocabulary.progress import Progress
 from . import regions
@@ -85,6 +85,8 @@ def rechunk(
     --------
     >>> ds = rechunk("glorys.zarr", "series.zarr")  # doctest: +SKIP
     """
+    if purpose not in get_args(Purpose):
+        raise unknown("purpose", purpose, get_args(Purpose))
     path, target = Path(store), Path(to)
     group = _group(path)
     moves = _moves(path, group, purpose, parse_bytes(memory))

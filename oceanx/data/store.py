@@ -108,7 +108,10 @@ def draft(recipe: Recipe, sources: Sources, before: Before | None = None) -> Dra
     for name in recipe.rounding:
         if name not in template.data_vars or name in packings:
             raise InputError(f"round: {name} is not among the variables that are stored as numbers with a point")
-    return Draft(recipe, sources, groups, packings, template, length, before)
+    plan = Draft(recipe, sources, groups, packings, template, length, before)
+    if before:
+        before.refuse_other_cut(plan.targets(before.path))
+    return plan
 
 
 def write(

@@ -100,6 +100,15 @@ def test_another_grid_cannot_be_added(days, glorys, tmp_path):
         data.bake("glorys12", other, tmp_path / "no.zarr", append=True)
 
 
+def test_nothing_is_added_to_a_store_that_was_cut_otherwise(days, tmp_path):
+    data.bake("glorys12", days, tmp_path / "a.zarr", time="2020-01-01:2020-01-04")
+    from oceanx.data.rechunking import rechunk
+
+    rechunk(tmp_path / "a.zarr", tmp_path / "b.zarr", "timeseries")
+    with pytest.raises(InputError, match=r"b\.zarr: thetao has chunks .*was it rechunked"):
+        data.bake("glorys12", days, tmp_path / "b.zarr", append=True)
+
+
 def test_the_parts_of_a_job_array_make_the_whole(days, tmp_path):
     whole = data.bake("glorys12", days, tmp_path / "whole.zarr")
     target = tmp_path / "parts.zarr"
@@ -297,3 +306,18 @@ def test_edges_of_cells_are_in_the_store(days, tmp_path):
     np.testing.assert_allclose(raw["latitude_bnds"][0], [39.75, 40.25])
     np.testing.assert_allclose(raw["depth_bnds"][0], [0, (0.494025 + 15.81007) / 2], rtol=1e-6)
     np.testing.assert_array_equal(raw["time_bnds"][:, 1] - raw["time_bnds"][:, 0], 86400)
+
+
+@pytest.mark.parametrize("form", ["icechunk", "virtual"])
+def test_other_forms_hold_the_same(days, tmp_path, form):
+    pytest.importorskip("icechunk")
+    plain = data.bake("glorys12", days, tmp_path / "plain.zarr")
+    other = data.bake("glorys12", days, tmp_path / "other", form=form)
+    for name, values in bits(plain).items():
+        np.testing.assert_array_equal(values, bits(other)[name], strict=True)
+    np.testing.assert_array_equal(plain.time, other.time)
+    assert not (tmp_path / "other.zarr").exists()
+    with pytest.raises(InputError, match=f"form: {form} is written by one process"):
+        data.bake("glorys12", days, tmp_path / "x", form=form, part="1/2")
+    with pytest.raises(InputError, match="unknown form 'zar'; did you mean 'zarr'"):
+        data.bake("glorys12", days, tmp_path / "x", form="zar")
