@@ -97,7 +97,6 @@ def main() -> None:
             seconds = interleaved(cases, given.rounds)
         compare(root / "ox.zarr", root / "xarray.zarr")
         compare(root / "packed.zarr", root / "xarray.zarr")
-        del arrays, encoded
         sizes = {name: sum(f.stat().st_size for f in (root / name).rglob("*") if f.is_file()) for name in peaks}
         for name in list(peaks):
             shutil.rmtree(root / name)

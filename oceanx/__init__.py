@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
-    from .data.catalog import catalog, open
     from .data.baking import bake, plan
+    from .data.catalog import catalog, open
     from .data.rechunking import rechunk
     from .workflows.batching import batches
     from .workflows.evaluation import score

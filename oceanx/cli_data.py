@@ -61,7 +61,9 @@ def bake(
     part: Annotated[str | None, typer.Option(help="3/16: the third of 16 processes of a job array.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or slurm.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads; as many as cores by default.")] = None,
-    form: Annotated[str, typer.Option(help="zarr, icechunk (a repository), or virtual (an index of the files).")] = "zarr",
+    form: Annotated[
+        str, typer.Option(help="zarr, icechunk (a repository), or virtual (an index of the files).")
+    ] = "zarr",
     overwrite: Overwrite = False,
     overrides: Overrides = None,
 ) -> None:
@@ -117,7 +119,14 @@ def export(
 
     settings = words.changes([word for word in stores if "=" in word], options=("to", "overwrite"))
     with words.progress() as progress:
-        files = run(name, ox.open(*(word for word in stores if "=" not in word)), to, overwrite=overwrite, progress=progress, **settings)
+        files = run(
+            name,
+            ox.open(*(word for word in stores if "=" not in word)),
+            to,
+            overwrite=overwrite,
+            progress=progress,
+            **settings,
+        )
     for file in files:
         print(file)
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ..vocabulary.lazy import lazily
 
 if TYPE_CHECKING:
-    from .catalog import open
     from .baking import bake, plan
+    from .catalog import open
     from .recipe import Recipe
 
 __all__ = ["Recipe", "bake", "open", "plan"]

@@ -9,10 +9,12 @@ import math
 import mmap
 import os
 import struct
+import sys
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, product
 from pathlib import Path
 
 import google_crc32c
@@ -31,6 +33,7 @@ from .unpacking import finish as finish_in_place
 _DIMENSIONS = (("time", "depth", "latitude", "longitude"), ("time", "latitude", "longitude"))
 _NUMBERS = tuple(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "u1", "u2", "u4"))  # in our byte order
 _ABSENT = 2**64 - 1  # what a shard's index says of a chunk that was never written
+Job = Callable[[], dict[int, int]]
 _Day = tuple[int, int, np.ndarray, bool]  # position in time, in the chunk; where to write; whether to look for NaN
 _HEADER = struct.Struct("<4B3I")  # of a Blosc buffer: version, codec's version, flags, item; bytes, block, compressed
 
@@ -88,21 +91,29 @@ class ChunkReader:
         out = np.empty((len(times), *self.shape[1:]), np.float32)
         whole = np.array([0, 0, out[0].size] if len(times) else [0])
         for number, time in enumerate(times):
-            for job in self.jobs({time: out[number]}, whole, AS_STORED):
+            for job in chain(*self.jobs({time: out[number]}, whole, AS_STORED)):
                 job()
         return out
 
+    @property
+    def beyond(self) -> int:
+        """How many numbers behind a day may be written over, so that its last levels can be decoded in place too."""
+        stops = [self._stop_in_place(self._runs_of(where), sys.maxsize) for where in product(*self._parts)]
+        return max(0, max(stops) - math.prod(self.shape[1:]))
+
     def jobs(
         self, wanted: Mapping[int, np.ndarray], shores: np.ndarray, land: int, whole: Container[int] = ()
-    ) -> Iterator[Callable[[], dict[int, int]]]:
+    ) -> tuple[list[Job], list[Job]]:
         """Pieces of work, one a chunk, that together write these days; any thread may do any of them.
 
+        Those of the second list must wait until all of the first are done, which write beyond the end of their day.
         Each gives the number of wet cells that turned out NaN, by position in time.
 
         Parameters
         ----------
         wanted
-            By position in time, where to write: float32 `[depth, latitude, longitude]`, contiguous.
+            By position in time, where to write: float32 `[depth, latitude, longitude]`, contiguous; or flat and longer,
+            up to `beyond`, where what lies behind the day may be written over before the second list.
         shores
             Of `shores_of` for the days' mask.
         land
@@ -114,22 +125,36 @@ class ChunkReader:
         for time, day in wanted.items():
             chunk, within = divmod(int(self._times[time]), self._chunk[0])
             together.setdefault(chunk, []).append((time, within, day.reshape(-1), time not in whole))
+        first: list[Job] = []
+        then: list[Job] = []
+        day_size = math.prod(self.shape[1:])
         for chunk, days in together.items():
-            for z in self._parts[0]:
-                for y in self._parts[1]:
-                    for x in self._parts[2]:
-                        yield partial(self._read_chunk, (chunk, z, y, x), days, shores, land)
+            for where in product(*self._parts):
+                stop = self._stop_in_place(self._runs_of(where), min(len(day) for _, _, day, _ in days))
+                job = partial(self._read_chunk, (chunk, *where), days, shores, land, stop > 0)
+                (first if stop > day_size else then).append(job)
+        return first, then
 
-    def _read_chunk(self, where: tuple[int, ...], days: list[_Day], shores: np.ndarray, land: int) -> dict[int, int]:
+    def _stop_in_place(self, runs: np.ndarray, room: int) -> int:
+        """Where a chunk ends that is decoded into the day itself, 0 for one that cannot be."""
+        stop = int(runs[0, 1]) + math.prod(self._chunk)
+        fits = self._plain and self._chunk[0] == 1 and len(runs) == 1 and runs[0, 0] == 0
+        # What a chunk holds beyond the selected levels may only fall behind the day, not on other levels of it.
+        last = int(runs[0, 1] + runs[0, 2])
+        return stop if fits and stop <= room and last in (stop, math.prod(self.shape[1:])) else 0
+
+    def _read_chunk(
+        self, where: tuple[int, ...], days: list[_Day], shores: np.ndarray, land: int, in_place: bool
+    ) -> dict[int, int]:
         runs = self._runs_of(where[1:])
         size, day_size = math.prod(self._chunk), math.prod(self._chunk[1:])
         with _Bytes(self.files, self._where(where)) as source:
-            if self._plain and source is not None and self._chunk[0] == 1 and self._in_place(runs, size):
+            if in_place and source is not None:
+                start, length = int(runs[0, 1]), int(runs[0, 2])
                 counts = {}
                 for time, _, day, look in days:
-                    start, stop = int(runs[0, 1]), int(runs[0, 1]) + size
-                    source.decode(day[start:stop])
-                    counts[time] = finish_in_place(day, start, stop, shores, land, look)
+                    source.decode(day[start : start + size])
+                    counts[time] = finish_in_place(day, start, start + length, shores, land, look)
                 return counts
             raw = _scratch(size, self.dtype)
             if source is None:
@@ -147,10 +172,6 @@ class ChunkReader:
 
     def _where(self, where: tuple[int, ...]) -> tuple[int, ...]:
         return (where[0], *where[2:]) if self._flat else where
-
-    @staticmethod
-    def _in_place(runs: np.ndarray, size: int) -> bool:
-        return len(runs) == 1 and bool(runs[0, 2] == size)
 
     def _runs_of(self, where: tuple[int, ...]) -> np.ndarray:
         """The runs of a chunk's day: start in the chunk, start in the day, length. Longitudes stand side by side."""

@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,7 @@ class Job:
         record = Record(self._stamp(block))
         ds = made(self.sources, self.groups[block.group], times, self.packings) if times.size else xr.Dataset()
         values = {str(name): np.ascontiguousarray(v.values) for name, v in ds.data_vars.items()}
-        meant = {
-            name: _meant(v, self.packings[name]) if name in self.packings else v for name, v in values.items()
-        }
+        meant = {name: _meant(v, self.packings[name]) if name in self.packings else v for name, v in values.items()}
         refuse_empty(meant, times, self.sources)
         totals = {name: v for name, v in meant.items() if ds[name].attrs.get(QUANTITY) != "anomaly"}
         check_range(totals, times, self.sources, self.units)
@@ -133,10 +132,8 @@ def _look_up(raw, table, result):  # type: ignore[no-untyped-def]
 
 def _let_go() -> None:
     """Give memory that is free back to the system: the C library keeps it, apart for every thread."""
-    try:
+    with suppress(OSError, AttributeError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):  # not the GNU C library
-        pass
 
 
 def hands(block_bytes: int, workers: int | None = None) -> int:

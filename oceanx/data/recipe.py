@@ -22,7 +22,6 @@ from .encode import Compression
 from .readers import READERS, reader
 from .readers.part import Wanted, everything
 
-
 _STEP: dict[str, Any] = {"enum": list(step_table.STEPS)}  # for editors, in the published JSON Schema
 
 

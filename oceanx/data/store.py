@@ -124,7 +124,7 @@ def write(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> bool:
-    """Write a store, and give it its name when it is complete; whether it is (a job array's part may not be the last)."""
+    """Write a store, and give it its name when it is complete; False where other parts of a job array are not done."""
     work = partial(target)
     with held(work, share):
         with alone_for_a_moment(work):

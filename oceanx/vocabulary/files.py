@@ -70,7 +70,7 @@ def _replaced(target: Path) -> Path:
 
 
 def _exchanged(a: Path, b: Path) -> bool:
-    """Exchange the names of two folders in one stroke, so that there is no moment without either; False if impossible."""
+    """Exchange the names of two folders in one stroke, without a moment lacking either; False if that is impossible."""
     try:
         rename = ctypes.CDLL(None).renameat2
     except (OSError, AttributeError):  # not Linux

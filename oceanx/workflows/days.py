@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from oceanx.data.chunks import ChunkReader
+from oceanx.data.chunks import ChunkReader, Job
 
 T = TypeVar("T")
 Field = TypeVar("Field", np.ndarray, Tensor)
@@ -47,11 +47,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A day to be written into `out` `[depth, latitude, longitude]`, or the patch of it at `place`."""
+    """A day to be written into `out` `[depth, latitude, longitude]`, or the patch of it at `place`.
+
+    `memory` is that of `out`, flat, and of what lies behind it that may be written over before it is written itself.
+    """
 
     variable: Variable
     time: int
     out: np.ndarray
+    memory: np.ndarray
     place: Place | None = None
 
 
@@ -63,8 +67,8 @@ class Source:
     shores: np.ndarray
     land: int
 
-    def jobs(self, days: Mapping[int, np.ndarray], whole: set[int]) -> Iterator[Callable[[], dict[int, int]]]:
-        """Pieces of work that together write these days; those known to be whole are not looked at again."""
+    def jobs(self, days: Mapping[int, np.ndarray], whole: set[int]) -> tuple[list[Job], list[Job]]:
+        """What writes these days, first and then; those known to be whole are not looked at again."""
         return self.reader.jobs(days, self.shores, self.land, whole)
 
 
@@ -100,15 +104,13 @@ class Days:
         with self._alone:
             wanted = list(wanted)
             decoded, copies, kept = self._plan(wanted)
-            jobs = [
-                partial(_counted, variable, job)
-                for variable, days in decoded.items()
-                for job in self.sources[variable].jobs(days, self._whole[variable])
-            ]
             lacking: dict[Day, int] = {}
-            for counts in self._pool.map(_run, jobs):
-                for day, count in counts.items():
-                    lacking[day] = lacking.get(day, 0) + count
+            both = [(v, self.sources[v].jobs(days, self._whole[v])) for v, days in decoded.items()]
+            for turn in (0, 1):
+                jobs = [partial(_counted, variable, job) for variable, lists in both for job in lists[turn]]
+                for counts in self._pool.map(_run, jobs):
+                    for day, count in counts.items():
+                        lacking[day] = lacking.get(day, 0) + count
             list(self._pool.map(_run, copies))
             self._kept |= {day: values for day, values in kept.items() if not lacking[day]}
             for (variable, time), count in lacking.items():
@@ -119,7 +121,8 @@ class Days:
     def _plan(
         self, wanted: list[Wanted]
     ) -> tuple[dict[Variable, dict[int, np.ndarray]], list[Callable[[], None]], dict[Day, np.ndarray]]:
-        """What to decode where, what to copy then, and which days to keep."""
+        """What to decode into which memory, what to copy then, and which days to keep."""
+        made: dict[Day, np.ndarray] = {}
         decoded: dict[Variable, dict[int, np.ndarray]] = {}
         copies: list[Callable[[], None]] = []
         kept: dict[Day, np.ndarray] = {}
@@ -131,16 +134,17 @@ class Days:
             if there is not None:
                 self._kept.move_to_end(day)
             else:
-                there = decoded.setdefault(want.variable, {}).get(want.time)
+                there = made.get(day)
             if there is None:
-                there = want.out
+                there, memory = want.out, want.memory
                 if following or want.place is not None:
-                    there, room = self._room(self.sources[want.variable].reader.shape[1:], asked, kept)
+                    slot, room = self._room(self.sources[want.variable].reader.shape[1:], asked, kept)
                     if room:
-                        kept[day] = there
-                    elif want.place is None:
-                        there = want.out
-                decoded[want.variable][want.time] = there
+                        kept[day] = slot
+                    if room or want.place is not None:
+                        there, memory = slot, slot
+                made[day] = there
+                decoded.setdefault(want.variable, {})[want.time] = memory
             if there is not want.out:
                 copies.append(partial(_copy, there, want.out, want.place))
         self._before = asked
@@ -164,7 +168,7 @@ def _run(job: Callable[[], T]) -> T:
     return job()
 
 
-def _counted(variable: Variable, job: Callable[[], dict[int, int]]) -> dict[Day, int]:
+def _counted(variable: Variable, job: Job) -> dict[Day, int]:
     return {(variable, time): count for time, count in job().items()}
 
 

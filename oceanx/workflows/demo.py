@@ -15,8 +15,8 @@ import pandas as pd
 import xarray as xr
 
 from oceanx import heatwaves
-from oceanx.data.catalog import open as open_stores
 from oceanx.data.baking import bake, load_recipe
+from oceanx.data.catalog import open as open_stores
 from oceanx.ocean import labels, synthetic
 from oceanx.scores import score
 from oceanx.vocabulary import files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -51,19 +52,25 @@ class Buffers:
     """
 
     def __init__(self, per_batch: int = 1) -> None:
-        self._most = (AHEAD + 2) * per_batch  # of one shape: made ahead, in the making, and in use
-        self._spare: defaultdict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
+        self._most = (AHEAD + 2) * per_batch  # of one size: made ahead, in the making, and in use
+        self._spare: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         self._pinned = torch.cuda.is_available() and torch.utils.data.get_worker_info() is None
 
-    def take(self, shape: tuple[int, ...]) -> Tensor:
-        """A float32 tensor of this shape; what is in it is anybody's guess."""
+    def take(self, shape: tuple[int, ...], beyond: int = 0) -> tuple[Tensor, np.ndarray]:
+        """A float32 tensor of this shape, and its memory, flat, with so many numbers more behind it.
+
+        What is in it is anybody's guess.
+        """
+        size = math.prod(shape)
         if self._pinned:
-            return torch.empty(shape, pin_memory=True)
-        spare = self._spare[shape]
-        memory = spare.pop() if spare else np.empty(shape, np.float32)
-        lent = memory[...]  # an array of its own on the same memory: it goes when the tensor goes
-        weakref.finalize(lent, _give_back, spare, memory, self._most).atexit = False
-        return torch.from_numpy(lent)
+            whole = torch.empty(size + beyond, pin_memory=True)
+        else:
+            spare = self._spare[size + beyond]
+            memory = spare.pop() if spare else np.empty(size + beyond, np.float32)
+            lent = memory[...]  # an array of its own on the same memory: it goes when the tensor goes
+            weakref.finalize(lent, _give_back, spare, memory, self._most).atexit = False
+            whole = torch.from_numpy(lent)
+        return whole[:size].view(shape), whole.numpy()
 
 
 def _give_back(spare: list[np.ndarray], memory: np.ndarray, most: int) -> None:

@@ -74,7 +74,7 @@ class Windows(Dataset[Window]):
         """What every process has of its own, made when it is needed."""
         self._generators: dict[Channels, xbatcher.BatchGenerator] = {}
         self._days: Days | None = None
-        self._buffers: Buffers | None = None
+        self._buffers = Buffers()
 
     def __len__(self) -> int:
         return len(self._valid)
@@ -104,17 +104,19 @@ class Windows(Dataset[Window]):
         """The variables whose stores are read directly, finished."""
         days = self._reading()
         size = (places[0].rows, places[0].columns) if places[0] else tuple(self.mask.shape[1:])
-        fields = {
-            variable: self._buffers.take((len(firsts), self.steps + 1, source.reader.shape[1], *size))
-            for variable, source in days.sources.items()
-            if self._buffers
-        }
-        lacking = days.write(
-            Wanted(variable, at + step, field[row, step].numpy(), place)
-            for variable, field in fields.items()
-            for row, (at, place) in enumerate(zip(firsts, places, strict=True))
-            for step in range(self.steps + 1)
-        )
+        fields: dict[Variable, Tensor] = {}
+        wanted = []
+        for variable, source in days.sources.items():
+            beyond = 0 if places[0] else source.reader.beyond
+            field, memory = self._buffers.take((len(firsts), self.steps + 1, source.reader.shape[1], *size), beyond)
+            fields[variable] = field
+            length = field[0, 0].numel()
+            for number, (at, place) in enumerate(zip(firsts, places, strict=True)):
+                for step in range(self.steps + 1):
+                    start = (number * (self.steps + 1) + step) * length
+                    out = field[number, step].numpy()
+                    wanted.append(Wanted(variable, at + step, out, memory[start : start + length + beyond], place))
+        lacking = days.write(wanted)
         for at in firsts if lacking else ():
             for variable in fields:
                 count = sum(lacking.get((variable, at + step), 0) for step in range(self.steps + 1))
@@ -206,7 +208,7 @@ class Windows(Dataset[Window]):
         return seam.to_fields(place.of(window) if place else window, rest)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_generators": {}, "_days": None, "_buffers": None}
+        return self.__dict__ | {"_generators": {}, "_days": None, "_buffers": Buffers()}
 
 
 def small(nbytes: int) -> bool:

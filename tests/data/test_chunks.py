@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -154,14 +155,14 @@ def test_land_and_what_lacks(tmp_path: Path, data: st.DataObject, dtype: str, ch
     for land, finished in ((LAND_ZERO, np.where(wet, expected, 0)), (NAN_ZERO, np.nan_to_num(expected))):
         out = np.full((2, *SHAPE[1:]), 7, "float32")
         lacking = {1: 0, 4: 0}
-        for job in reader.jobs({1: out[0], 4: out[1]}, shores_of(wet), land):
+        for job in chain(*reader.jobs({1: out[0], 4: out[1]}, shores_of(wet), land)):
             for time, count in job().items():
                 lacking[time] += count
         np.testing.assert_array_equal(out, finished[[1, 4]])
         assert lacking == {time: int((np.isnan(expected[time]) & wet).sum()) for time in (1, 4)}
         again = np.full((2, *SHAPE[1:]), 7, "float32")
         assert not any(
-            any(job().values()) for job in reader.jobs({1: again[0], 4: again[1]}, shores_of(wet), land, {1, 4})
+            any(job().values()) for job in chain(*reader.jobs({1: again[0], 4: again[1]}, shores_of(wet), land, {1, 4}))
         )
         np.testing.assert_array_equal(again, out)
 
@@ -170,7 +171,7 @@ def test_infinity_where_only_nan_becomes_zero(tmp_path: Path) -> None:
     data = np.array([np.inf, -np.inf, np.nan, 3], "float32").reshape(1, 1, 2, 2)
     v = write(tmp_path / "s.zarr", data, (1, 1, 2, 2))
     out = np.empty((1, 2, 2), "float32")
-    for job in ChunkReader.of(v).jobs({0: out}, shores_of(np.zeros((1, 2, 2))), NAN_ZERO):
+    for job in chain(*ChunkReader.of(v).jobs({0: out}, shores_of(np.zeros((1, 2, 2))), NAN_ZERO)):
         job()
     np.testing.assert_array_equal(out, np.nan_to_num(data[0]))
 
@@ -224,3 +225,23 @@ def test_damage_is_named(tmp_path: Path, shards: tuple[int, ...] | None, harm: s
     file.write_bytes({"cut": held[: len(held) // 2], "empty": b"", "flipped": bytes(held)}[harm])
     with pytest.raises(InputError, match=f"{file}: .*bake it again"):
         ChunkReader.of(v).read([2])
+
+
+def test_last_levels_may_be_decoded_beyond_their_day(tmp_path: Path) -> None:
+    """The first jobs write behind their day, the others put that right: in whatever order the threads take them."""
+    v = write(tmp_path / "s.zarr", values("float32"), (1, 2, 9, 11), shards=(1, 6, 9, 11))
+    for chosen, beyond in (
+        (v, 99),
+        (v.isel(depth=slice(0, 4)), 0),
+        (v.isel(depth=[0, 1, 2]), 99),
+        (v.isel(depth=[1]), 0),
+    ):
+        reader, day = ChunkReader.of(chosen), chosen[0].size
+        assert reader.beyond == beyond
+        memory = np.full(3 * day + beyond, 7, "float32")
+        wanted = {time: memory[number * day : (number + 1) * day + beyond] for number, time in enumerate((5, 2, 3))}
+        first, then = reader.jobs(wanted, np.array([0, 0, day]), LAND_ZERO)
+        assert len(first) == (3 if beyond else 0)
+        for job in (*first, *reversed(then)):
+            job()
+        np.testing.assert_array_equal(memory[: 3 * day].reshape(3, *chosen.shape[1:]), chosen.values[[5, 2, 3]])

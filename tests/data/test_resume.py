@@ -121,8 +121,8 @@ def test_killed_at_random_moments_it_always_ends_identical(days, tmp_path, fresh
             try:
                 data.bake("glorys12", days, target, **options)
             except InputError as error:
-                assert "nothing to add" in str(error)  # the last kill came when all was done
-                assert task == "append"
+                if task == "bake" or "nothing to add" not in str(error):
+                    raise  # else the last kill came when all was done
         assert content(target) == ends[task], (round_, task)
         shutil.rmtree(target)
         shutil.rmtree(tmp_path / "b.zarr.partial", ignore_errors=True)

@@ -44,8 +44,6 @@ CF = {
     "surface_downwelling_shortwave_flux_in_air": "W m-2",
     "sea_water_sigma_theta": "kg m-3",
     "sea_water_density": "kg m-3",
-    "surface_geostrophic_eastward_sea_water_velocity": "m s-1",
-    "surface_geostrophic_northward_sea_water_velocity": "m s-1",
     "surface_downward_eastward_stress": "Pa",
     "surface_downward_northward_stress": "Pa",
     "water_evapotranspiration_flux": "kg m-2 s-1",

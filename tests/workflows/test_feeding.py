@@ -174,12 +174,14 @@ def test_batches_that_are_kept_stay(store: xr.Dataset, large: None) -> None:
 
 def test_buffers_come_back() -> None:
     buffers = Buffers()
-    first = buffers.take((3, 4))
+    first, memory = buffers.take((3, 4), beyond=5)
+    assert first.shape == (3, 4)
+    assert len(memory) == 17
     address, view = first.data_ptr(), first[1:]
-    del first
-    assert buffers.take((3, 4)).data_ptr() != address
+    del first, memory
+    assert buffers.take((3, 4), beyond=5)[0].data_ptr() != address
     del view
-    assert buffers.take((3, 4)).data_ptr() == address
+    assert buffers.take((3, 4), beyond=5)[0].data_ptr() == address
 
 
 def test_ahead_keeps_the_order_and_raises_in_its_turn() -> None:
