@@ -62,8 +62,8 @@ print(json.dumps([seconds, 1024 * int(peak[1]) if peak else 0]))
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--files", type=int, default=8)
-    parse.add_argument("--long", type=int, default=40, help="files of the archive whose memory is measured")
+    parse.add_argument("--files", type=int, default=24)
+    parse.add_argument("--long", type=int, default=60, help="files of the archive whose memory is measured")
     parse.add_argument("--grid", type=int, nargs=3, default=raw_glorys.GRID, metavar=("DEPTH", "LAT", "LON"))
     parse.add_argument("--rounds", type=int, default=5)
     given = parse.parse_args()

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -75,8 +76,7 @@ def main() -> None:
     report("feeding", f"feeding: windows of 97 channels {'×'.join(map(str, given.grid[1:]))}", rows, seconds, about)
 
 
-LIMITS = ("memcpy", "float32 pairs: decode limit", "float32 weeks: decode limit", "int16 pairs: decode limit",
-          "int16 weeks: decode limit")  # fmt: skip
+LIMITS = ("memcpy", *(f"{kind}: decode limit" for kind in ("float32 pairs", "float32 weeks", "int16 pairs")))
 
 
 def _same_kind(limit: str, name: str) -> bool:
@@ -106,20 +106,20 @@ def made(
     for kind, path in (("float32", plain), ("int16", packed)):
         ds = open_store(path)
         task = Task(prognostic=Channels(volume=VOLUME, surface=SURFACE, depth=tuple(ds.depth.values.tolist())))
-        for what, steps, number in (("pairs", 1, count), ("weeks", 6, few)):
+        chunks = Chunks(ds)
+        for what, steps, number in (("pairs", 1, count), ("weeks", 6, few))[: 1 if kind == "int16" else 2]:
             windows = Windows(ds, task, steps)
-            case(f"{kind} {what}: decode limit", number, Decode(ds, steps, number))
-            apart = Windows(ds, task, steps)
-            apart._reading().limit = 0  # in decades of days, shuffled windows have none in common
+            case(f"{kind} {what}: decode limit", number, partial(chunks.decode, number * (steps + 1)))
+            case(f"{kind} {what}: read and decode limit", number, partial(chunks.read_and_decode, number * (steps + 1)))
             shuffled, in_order = (GlobalBatches(len(windows), 1, shuffle=shuffle) for shuffle in (True, False))
-            case(f"{kind} {what}: batches, shuffled", number, Fed(apart, shuffled, number))
-            case(f"{kind} {what}: batches, in order", number, Fed(windows, in_order, number))
-            if kind == "float32" or what == "pairs":
-                case(f"{kind} {what}: xbatcher", 1, Plain(ds[list(task.names)], steps))
+            # In decades of days shuffled windows have none in common, as they would have here.
+            case(f"{kind} {what}: batches, shuffled", number, Fed(windows, shuffled, number, keep=0))
+            case(f"{kind} {what}: batches, in order", number, Fed(windows, in_order, number, keep=2**30))
+            case(f"{kind} {what}: xbatcher", 1, Plain(ds[list(task.names)], steps))
             if kind == "float32":
                 case(f"{kind} {what}: HDF5, as published systems read it", 1, Published(flat, steps))
-        pieces = Patches(Windows(ds, task, 1), tuple(given.patch), 8)
-        case(f"{kind} patches: batches", 8 * count, Fed(pieces, PatchBatches(len(pieces), 8, 8), count))
+        pieces = Patches(Windows(ds, task, 1), tuple(given.patch), 16)
+        case(f"{kind} patches: batches", 16 * count, Fed(pieces, PatchBatches(len(pieces), 16, 16), count, keep=2**30))
     case("float32 patches: HDF5, as published systems read it", 2, Published(flat, 1, tuple(given.patch), 2))
     return cases, served
 
@@ -127,43 +127,56 @@ def made(
 class Fed:
     """So many batches in a row, from the first to the last; another part of the order in every round."""
 
-    def __init__(self, windows: Windows | Patches, order: GlobalBatches, count: int):
+    def __init__(self, windows: Windows | Patches, order: GlobalBatches, count: int, keep: int):
         order.endless = True
-        self.windows, self.order, self.count = windows, iter(order), count
+        self.windows, self.order, self.count, self.keep = windows, iter(order), count, keep
 
     def __call__(self) -> None:
+        whole = self.windows.windows if isinstance(self.windows, Patches) else self.windows
+        whole._reading().limit = self.keep  # bytes of decoded days
         for _ in loader(self.windows, list(islice(self.order, self.count))):
             pass
 
 
-class Decode:
-    """The chunks of so many windows, held in memory as they are stored, decoded by Blosc into the same buffers."""
+class Chunks:
+    """The chunks of some days, and what it costs at least to decode them: by Blosc alone, into the same buffers."""
 
-    def __init__(self, ds: xr.Dataset, steps: int, windows: int):
+    def __init__(self, ds: xr.Dataset):
         readers = [ChunkReader.of(ds[name]) for name in (*VOLUME, *SURFACE)]
-        self.days = [stored(readers, day) for day in range(min(ds.sizes["time"], _HELD))]
-        self.wanted, self.first = windows * (steps + 1), 0
-        self.pool = ThreadPoolExecutor(THREADS)
-        self.memory = [np.empty(nbytes, np.uint8) for _, nbytes in self.days[0]]
+        self.places = [
+            [(r, r._where((day // r._chunk[0], z, 0, 0))) for r in readers for z in r._parts[0]]
+            for day in range(min(ds.sizes["time"], _HELD))
+        ]
+        self.held = [[self._bytes(*place) for place in day] for day in self.places]
+        self.memory = [np.empty(int(np.prod(r._chunk)), r.dtype) for r, _ in self.places[0]]
+        self.pool, self.first = ThreadPoolExecutor(THREADS), 0
 
-    def __call__(self) -> None:
-        days = [self.days[(self.first + day) % len(self.days)] for day in range(self.wanted)]
-        self.first += self.wanted
-        list(self.pool.map(self._one, [(day, number) for day in days for number in range(len(day))]))
+    @staticmethod
+    def _bytes(reader: ChunkReader, where: tuple[int, ...]) -> bytes:
+        with _Bytes(reader.files, where) as chunk:
+            return bytes(chunk._source)
 
-    def _one(self, chunk: tuple[list[tuple[bytes, int]], int]) -> None:
-        day, number = chunk
-        blosc.decompress(day[number][0], self.memory[number])
+    def _wanted(self, days: int) -> list[tuple[int, int]]:
+        """The next days, and the number of each chunk in them."""
+        self.first += days
+        some = [day % len(self.held) for day in range(self.first - days, self.first)]
+        return [(day, number) for day in some for number in range(len(self.memory))]
 
+    def decode(self, days: int) -> None:
+        """Decode chunks that are in memory."""
+        list(
+            self.pool.map(lambda at: blosc.decompress(self.held[at[0]][at[1]], self.memory[at[1]]), self._wanted(days))
+        )
 
-def stored(readers: list[ChunkReader], day: int) -> list[tuple[bytes, int]]:
-    """All chunks of a day as they are stored, and the bytes they hold."""
-    found = []
-    for reader in readers:
-        for z in reader._parts[0]:
-            with _Bytes(reader.files, reader._where((day // reader._chunk[0], z, 0, 0))) as chunk:
-                found.append((bytes(chunk._source), int(np.prod(reader._chunk)) * reader.dtype.itemsize))
-    return found
+    def read_and_decode(self, days: int) -> None:
+        """Decode chunks from their files."""
+
+        def one(at: tuple[int, int]) -> None:
+            reader, where = self.places[at[0]][at[1]]
+            with _Bytes(reader.files, where) as chunk:
+                chunk.decode(self.memory[at[1]])
+
+        list(self.pool.map(one, self._wanted(days)))
 
 
 class Plain:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import VARIABLES
+from ..vocabulary.published import QUANTITY
 from . import axis as axes
 from .digest import content_hash, finite_bits, look
 
@@ -95,13 +96,18 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(temporary, path)
 
 
-def refuse_empty(values: Mapping[str, np.ndarray], times: np.ndarray, sources: Sources) -> None:
-    """`InputError` naming the file from which a variable of ocean or atmosphere came without a single value."""
+def refuse_impossible(
+    values: Mapping[str, np.ndarray], times: np.ndarray, sources: Sources, attrs: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """`InputError` naming a file without a single value of a variable, or with one grossly outside what is possible."""
     for name, v in values.items():
-        if VARIABLES[name].realm == "ice":  # most seas have none
-            continue
-        held = np.array([look(one).finite > 0 for one in v])
-        if held.all():
+        low, high = _possible(name, attrs.get(name, {}))
+        looks = [look(one, low, high) for one in v]
+        for one, time, found in zip(v, times, looks, strict=True):
+            if found.outside:
+                raise InputError(_range_told(name, one, time, sources, str(attrs.get(name, {}).get("units", ""))))
+        held = np.array([found.finite > 0 for found in looks])
+        if VARIABLES[name].realm == "ice" or held.all():  # most seas have no ice
             continue
         labels = np.array([sources.label(t, name) for t in times])
         for label in dict.fromkeys(labels[~held]):
@@ -111,17 +117,18 @@ def refuse_empty(values: Mapping[str, np.ndarray], times: np.ndarray, sources: S
                 )
 
 
-def check_range(values: Mapping[str, np.ndarray], times: np.ndarray, sources: Sources, unit: Mapping[str, Any]) -> None:
-    """`InputError` naming file and range if values are grossly outside what is physically possible."""
-    for name, v in values.items():
-        valid = VARIABLES[name].valid
-        if valid is None:
-            continue
-        margin = (valid[1] - valid[0]) / 2
-        for one, time in zip(v, times, strict=True):
-            if look(one, valid[0] - margin, valid[1] + margin).outside:
-                raise InputError(
-                    f"{sources.label(time, name)}: {name} reaches from {np.nanmin(one):g} to {np.nanmax(one):g} "
-                    f"{unit.get(name, '')}; expected within {valid[0]:g} to {valid[1]:g}: is its unit declared "
-                    f"rightly? ({axes.day(time)})"
-                )
+def _possible(name: str, attrs: Mapping[str, Any]) -> tuple[float, float]:
+    """What is still taken for a value: half as much again as is physically possible. Anomalies have no such range."""
+    valid = VARIABLES[name].valid
+    if valid is None or attrs.get(QUANTITY) == "anomaly":
+        return -np.inf, np.inf
+    margin = (valid[1] - valid[0]) / 2
+    return valid[0] - margin, valid[1] + margin
+
+
+def _range_told(name: str, values: np.ndarray, time: np.datetime64, sources: Sources, unit: str) -> str:
+    low, high = VARIABLES[name].valid or (-np.inf, np.inf)
+    return (
+        f"{sources.label(time, name)}: {name} reaches from {np.nanmin(values):g} to {np.nanmax(values):g} {unit}; "
+        f"expected within {low:g} to {high:g}: is its unit declared rightly? ({axes.day(time)})"
+    )

@@ -137,11 +137,14 @@ class ChunkReader:
 
     def _stop_in_place(self, runs: np.ndarray, room: int) -> int:
         """Where a chunk ends that is decoded into the day itself, 0 for one that cannot be."""
-        stop = int(runs[0, 1]) + math.prod(self._chunk)
-        fits = self._plain and self._chunk[0] == 1 and len(runs) == 1 and runs[0, 0] == 0
-        # What a chunk holds beyond the selected levels may only fall behind the day, not on other levels of it.
-        last = int(runs[0, 1] + runs[0, 2])
-        return stop if fits and stop <= room and last in (stop, math.prod(self.shape[1:])) else 0
+        if not self._plain or self._chunk[0] > 1 or len(runs) > 1 or runs[0, 0] > 0:
+            return 0
+        start, last, day = int(runs[0, 1]), int(runs[0, 1] + runs[0, 2]), math.prod(self.shape[1:])
+        stop = start + math.prod(self._chunk)
+        # What a chunk holds beyond the selected levels may only fall behind the day, not on other levels of it, and not
+        # so far that it meets what the following day writes in the same turn.
+        behind = last == day and stop - day <= start
+        return stop if stop <= room and (last == stop or behind) else 0
 
     def _read_chunk(
         self, where: tuple[int, ...], days: list[_Day], shores: np.ndarray, land: int, in_place: bool

@@ -71,8 +71,8 @@ class Target:
         counts = [ceil(size / cut) for size, cut in zip(values.shape, files, strict=True)]
         for index in itertools.product(*map(range, counts)):
             block = values[tuple(slice(i * cut, (i + 1) * cut) for i, cut in zip(index, files, strict=True))]
-            content = self._shard(block) if self.layout.shards else self._chunk(block)
-            if content is not None:
+            content = self._shard(block) if self.layout.shards else [self._chunk(block)]
+            if content and content[0] is not None:
                 self._write((start // files[0] + index[0], *index[1:]), content)
 
     def path(self, index: Sequence[int]) -> Path:
@@ -105,13 +105,14 @@ class Target:
         # Most chunks hold something in the first cells; only those that do not are looked through.
         return bool(same) and bool(np.isnan(values).all() if self.fill != self.fill else (values == self.fill).all())
 
-    def _shard(self, values: np.ndarray) -> bytes | None:
+    def _shard(self, values: np.ndarray) -> list[bytes | None]:
         """The chunks of one shard behind one another, then their places (offset, length) and a checksum."""
         assert self.layout.shards is not None
         inner = self.layout.chunks
         counts = [outer // cut for outer, cut in zip(self.layout.shards, inner, strict=True)]
         places = np.full((prod(counts), 2), ABSENT, "<u8")
-        parts, offset = [], 0
+        parts: list[bytes | None] = []
+        offset = 0
         for number, index in enumerate(np.ndindex(*counts)):
             block = values[tuple(slice(i * cut, (i + 1) * cut) for i, cut in zip(index, inner, strict=True))]
             chunk = self._chunk(block) if block.size else None
@@ -119,16 +120,14 @@ class Target:
                 places[number] = offset, len(chunk)
                 parts.append(chunk)
                 offset += len(chunk)
-        if not parts:
-            return None
         table = places.tobytes()
-        return b"".join([*parts, table, np.uint32(google_crc32c.value(table)).astype("<u4").tobytes()])
+        return [*parts, table, np.uint32(google_crc32c.value(table)).astype("<u4").tobytes()] if parts else []
 
-    def _write(self, index: Sequence[int], content: bytes) -> None:
+    def _write(self, index: Sequence[int], content: Sequence[bytes | None]) -> None:
         path = self.path(index)
         temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         with temporary.open("wb") as file:
-            file.write(content)
+            file.writelines(content)  # type: ignore[arg-type]  # none of them is None here
         os.replace(temporary, path)
 
 

@@ -21,9 +21,8 @@ import zarr
 from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.errors import InputError
-from ..vocabulary.published import QUANTITY
 from . import steps
-from .blocks import Block, Record, check_range, refuse_empty
+from .blocks import Block, Record, refuse_impossible
 from .encode import Target
 from .readers.part import Packing, decode
 from .rounding import rounded
@@ -55,7 +54,6 @@ class Job:
     packings: dict[str, Packing]
     rounding: dict[str, float]
     targets: dict[str, Target]
-    units: dict[str, str]
     before: int = 0
     inherited: Path | None = None
 
@@ -71,9 +69,7 @@ class Job:
         ds = made(self.sources, self.groups[block.group], times, self.packings) if times.size else xr.Dataset()
         values = {str(name): np.ascontiguousarray(v.values) for name, v in ds.data_vars.items()}
         meant = {name: _meant(v, self.packings[name]) if name in self.packings else v for name, v in values.items()}
-        refuse_empty(meant, times, self.sources)
-        totals = {name: v for name, v in meant.items() if ds[name].attrs.get(QUANTITY) != "anomaly"}
-        check_range(totals, times, self.sources, self.units)
+        refuse_impossible(meant, times, self.sources, {str(name): v.attrs for name, v in ds.data_vars.items()})
         for name, precision in self.rounding.items():
             if name in values:
                 values[name] = meant[name] = rounded(values[name], precision)

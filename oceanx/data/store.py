@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe
 
 log = logging.getLogger(__name__)
-_GROUP = 64 * 2**20  # bytes of a block of the variables that are carried together
+_GROUP = 32 * 2**20  # bytes of a block of the variables that are carried together
 _VERSION = 2  # of the layout of an unfinished store
 
 
@@ -220,10 +220,8 @@ def _key(plan: Draft) -> dict[str, Any]:
 
 
 def _job(work: Path, plan: Draft) -> Job:
-    unit = {str(name): str(v.attrs.get("units", "")) for name, v in plan.template.data_vars.items()}
-    job = Job(
-        work, plan.sources, plan.groups, plan.packings, dict(plan.recipe.rounding), plan.targets(work / "store"), unit
-    )
+    targets = plan.targets(work / "store")
+    job = Job(work, plan.sources, plan.groups, plan.packings, dict(plan.recipe.rounding), targets)
     return replace(job, before=plan.before.times.size, inherited=plan.before.path) if plan.before else job
 
 

@@ -46,12 +46,12 @@ def batches(
     workers: int = 0,
     seed: int = 0,
     patch: tuple[int, int] | None = None,
-    patches_per_window: int = 8,
+    patches_per_window: int = 16,
     wet: float = 0.1,
 ) -> DataLoader[Window]:
     """A torch DataLoader of windows: `{"state": …, "forcing": …}`, each field `[batch, time, depth, lat, lon]`, land 0.
 
-    A Dataset that a quarter of the free memory holds is read once. A larger one is read batch by batch, two batches
+    A Dataset that a quarter of the free memory holds is read once. A larger one is read batch by batch, one batch
     ahead, in threads; from a store on this machine as fast as its chunks can be decoded.
 
     Parameters

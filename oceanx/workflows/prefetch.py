@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
-AHEAD = 2  # batches
+AHEAD = 1  # batches: more would only take memory, since one is made while another is used
 
 
 def ahead(batches: Iterator[T], count: int = AHEAD) -> Iterator[T]:

@@ -193,7 +193,7 @@ def test_ahead_keeps_the_order_and_raises_in_its_turn() -> None:
             yield number
         raise InputError("the eighth")
 
-    coming = ahead(numbers())
+    coming = ahead(numbers(), 2)
     taken = [next(coming)]
     assert all(made.acquire(timeout=10) for _ in range(3))  # two more were begun while the first was in use
     taken += [next(coming) for _ in range(6)]
