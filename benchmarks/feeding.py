@@ -108,13 +108,13 @@ def made(
         task = Task(prognostic=Channels(volume=VOLUME, surface=SURFACE, depth=tuple(ds.depth.values.tolist())))
         chunks = Chunks(ds)
         for what, steps, number in (("pairs", 1, count), ("weeks", 6, few))[: 1 if kind == "int16" else 2]:
-            windows = Windows(ds, task, steps)
+            windows, following = (Windows(ds, task, steps) for _ in range(2))
             case(f"{kind} {what}: decode limit", number, partial(chunks.decode, number * (steps + 1)))
             case(f"{kind} {what}: read and decode limit", number, partial(chunks.read_and_decode, number * (steps + 1)))
             shuffled, in_order = (GlobalBatches(len(windows), 1, shuffle=shuffle) for shuffle in (True, False))
             # In decades of days shuffled windows have none in common, as they would have here.
             case(f"{kind} {what}: batches, shuffled", number, Fed(windows, shuffled, number, keep=0))
-            case(f"{kind} {what}: batches, in order", number, Fed(windows, in_order, number, keep=2**30))
+            case(f"{kind} {what}: batches, in order", number, Fed(following, in_order, number, keep=2**30))
             case(f"{kind} {what}: xbatcher", 1, Plain(ds[list(task.names)], steps))
             if kind == "float32":
                 case(f"{kind} {what}: HDF5, as published systems read it", 1, Published(flat, steps))

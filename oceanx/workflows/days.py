@@ -75,8 +75,8 @@ class Source:
 class Days:
     """The days of several variables, read as they are asked for.
 
-    Days are kept where they are asked for again: by windows that follow each other, as a second batch with days of the
-    first one shows, and by patches. A day without a gap in its wet cells is looked at once, not in every epoch.
+    Days are kept where they are asked for again: by windows that follow each other, as a second batch with most days of
+    the first one shows, and by patches. A day without a gap in its wet cells is looked at once, not in every epoch.
 
     Parameters
     ----------
@@ -127,7 +127,8 @@ class Days:
         copies: list[Callable[[], None]] = []
         kept: dict[Day, np.ndarray] = {}
         asked = {(want.variable, want.time) for want in wanted}
-        following = not asked.isdisjoint(self._before)  # these windows overlap the last: so will the next
+        # These windows overlap the last by more than half, so will the next: copies are cheaper than decoding again.
+        following = 2 * len(asked & self._before) > len(asked)
         for want in wanted:
             day = (want.variable, want.time)
             there = self._kept.get(day)
