@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -29,6 +30,7 @@ from .rounding import rounded
 from .sources import Sources
 
 _COPIES = 4  # of a block that are in memory at once while it is made
+_MADE, _LET_GO = itertools.count(1), 16  # blocks made in this process; after so many, free memory is given back
 _SHARE = 0.5  # of the free memory that the blocks in work may take
 
 
@@ -80,7 +82,8 @@ class Job:
             self.targets[name].put(block.start, v if there.all() else self._whole(block, name, v, there))
         record.save(block.record(self.work))
         del ds, values, meant
-        _let_go()
+        if next(_MADE) % _LET_GO == 0:
+            _let_go()
 
     def _present(self, block: Block) -> np.ndarray:
         times = self.sources.axis[max(block.start, self.before) : block.stop]
