@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import heatwaves, ocean, plot
     from .data.baking import bake, plan
-    from .data.catalog import catalog, open
-    from .data.rechunking import rechunk
+    from .data.shelf.catalog import catalog, open
+    from .data.writing.rechunking import rechunk
     from .workflows.batching import batches
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
@@ -28,9 +28,9 @@ __version__ = "0.1.0"
 _VERBS = {
     "bake": "data.baking",
     "plan": "data.baking",
-    "rechunk": "data.rechunking",
-    "open": "data.catalog",
-    "catalog": "data.catalog",
+    "rechunk": "data.writing.rechunking",
+    "open": "data.shelf.catalog",
+    "catalog": "data.shelf.catalog",
     "batches": "workflows.batching",
     "preset": "workflows.train_config",
     "presets": "workflows.train_config",

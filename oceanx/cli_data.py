@@ -15,7 +15,7 @@ _BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", 
 
 def catalog(name: Annotated[str | None, typer.Argument(help="Show one entry.")] = None) -> None:
     """List the datasets that can be opened by name."""
-    from oceanx.data import shelf
+    from oceanx.data.shelf import listing as shelf
 
     if name is None:
         shelf.printed(shelf.catalog())

@@ -53,7 +53,7 @@ def levels(ds: xr.Dataset, depth: tuple[float, ...]) -> list[int]:
     return found
 
 
-def to_fields(ds: xr.Dataset, channels: Channels) -> dict[str, Float[Tensor, "time depth lat lon"]]:
+def to_fields(ds: xr.Dataset, channels: Channels) -> dict[str, Float[Tensor, "time level lat lon"]]:
     """The named tensors of a Dataset along its leading dimension (time); land stays NaN; the dtype is kept.
 
     A surface variable gets a depth of 1. Dimensions may stand in any order in the Dataset.
@@ -109,7 +109,7 @@ def to_dataset(
 
 def fill_land(
     fields: Mapping[str, Tensor], mask: Float[Tensor, "depth lat lon"], where: str
-) -> dict[str, Float[Tensor, "time depth lat lon"]]:
+) -> dict[str, Float[Tensor, "time level lat lon"]]:
     """The fields as float32 with 0 on land; `InputError` names the first variable that lacks a wet cell.
 
     Parameters

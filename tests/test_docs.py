@@ -19,10 +19,10 @@ import typer
 import xarray as xr
 import yaml
 from filelock import FileLock
+from oceanx.data.shelf.catalog import Entry
 
 import oceanx as ox
 from oceanx import cli
-from oceanx.data.catalog import Entry
 from oceanx.data.recipe import Recipe, load_recipe
 from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Task

@@ -11,8 +11,8 @@ import numpy as np
 from ..vocabulary.errors import InputError
 from . import axis as axes
 from . import units
-from .readers.cutting import along, at_rows
-from .readers.part import Part
+from .formats.cutting import along, at_rows
+from .formats.part import Part
 
 if TYPE_CHECKING:
     from .recipe import Recipe

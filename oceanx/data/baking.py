@@ -18,14 +18,14 @@ from oceanx.vocabulary.progress import Progress
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.files import partial, refuse_existing, remove
 from . import axis as axes
-from . import fixed, points, store
-from .catalog import open_store
-from .extending import Before
-from .planning import Plan, measured
 from .readers import reader
 from .recipe import Recipe, load_recipe
+from .shelf.catalog import open_store
 from .sources import Sources, files
-from .unfinished import Share, manifest_of
+from .writing import fixed, points, store
+from .writing.extending import Before
+from .writing.planning import Plan, measured
+from .writing.unfinished import Share, manifest_of
 
 Form = Literal["zarr", "icechunk", "virtual"]
 Source = str | os.PathLike[str] | list[Any] | tuple[Any, ...]
@@ -161,10 +161,10 @@ def _in_other_form(
     progress: Progress | None,
 ) -> xr.Dataset:
     if form == "virtual":
-        from . import virtual
+        from .writing import virtual
 
         return virtual.index(recipe, source, target, time=time, overwrite=overwrite, progress=progress)
-    from . import targets
+    from .writing import targets
 
     if overwrite:
         raise InputError("form: a repository keeps its history, and a bake is its next snapshot; leave out overwrite")

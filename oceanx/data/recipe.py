@@ -17,10 +17,10 @@ from ..vocabulary.errors import unknown
 from ..vocabulary.files import content
 from ..vocabulary.names import VARIABLES, variable
 from . import steps as step_table
-from .chunking import Purpose
-from .encode import Compression
+from .formats.part import Wanted, everything
 from .readers import READERS, reader
-from .readers.part import Wanted, everything
+from .writing.chunking import Purpose
+from .writing.encode import Compression
 
 _STEP: dict[str, Any] = {"enum": list(step_table.STEPS)}  # for editors, in the published JSON Schema
 

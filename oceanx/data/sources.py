@@ -22,8 +22,8 @@ from ..vocabulary.names import variable
 from . import axis as axes
 from . import steps, units
 from .agreement import common_grid, common_times, refuse_absent, refuse_differing
+from .formats.part import Packing, Part, attributes, labelled
 from .readers import reader
-from .readers.part import Packing, Part, attributes, labelled
 from .steps import averaging
 
 if TYPE_CHECKING:

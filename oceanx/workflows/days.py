@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from oceanx.data.chunks import ChunkReader, Job
+from oceanx.data.feeding.chunks import ChunkReader, Job
 
 T = TypeVar("T")
 Field = TypeVar("Field", np.ndarray, Tensor)

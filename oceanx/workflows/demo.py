@@ -16,7 +16,7 @@ import xarray as xr
 
 from oceanx import heatwaves
 from oceanx.data.baking import bake, load_recipe
-from oceanx.data.catalog import open as open_stores
+from oceanx.data.shelf.catalog import open as open_stores
 from oceanx.ocean import labels, synthetic
 from oceanx.scores import score
 from oceanx.vocabulary import files

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from oceanx import seam
-from oceanx.data import statistics as stored
+from oceanx.data.writing import statistics as stored
 from oceanx.ocean import climatology as climatologies
 from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary import files

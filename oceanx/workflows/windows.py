@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from oceanx import seam
-from oceanx.data.chunks import ChunkReader
-from oceanx.data.unpacking import LAND_ZERO, NAN_ZERO, shores_of
+from oceanx.data.feeding.chunks import ChunkReader
+from oceanx.data.feeding.unpacking import LAND_ZERO, NAN_ZERO, shores_of
 from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError

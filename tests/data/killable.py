@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 
-import oceanx.data.chunking as chunking
-from oceanx.data import baking, digest, making
+import oceanx.data.writing.chunking as chunking
+from oceanx.data import baking
+from oceanx.data.writing import digest, making
 
 digest.look(np.zeros(9, "f4"))  # what is compiled is loaded before the forks
 digest.finite_bits(np.zeros(9, "f4"))

@@ -13,8 +13,8 @@ from raw_files import DEPTH, LATITUDE, LONGITUDE
 
 import oceanx.data as data
 from oceanx.data.agreement import common_grid, common_times, refuse_differing
+from oceanx.data.formats.part import to_dataset
 from oceanx.data.readers import reader
-from oceanx.data.readers.part import to_dataset
 from oceanx.vocabulary.errors import InputError
 
 

@@ -145,10 +145,10 @@ def test_content_and_fingerprint_do_not_depend_on_chunks(glorys, tmp_path, monke
     for day in (DAYS[0], DAYS[2]):
         glorys(day)
     whole = data.bake("glorys12", tmp_path / "*.nc", tmp_path / "whole.zarr")
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)
-    monkeypatch.setattr("oceanx.data.chunking._IN_MEMORY", 1)
-    monkeypatch.setattr("oceanx.data.chunking._LARGE", 60)
-    monkeypatch.setattr("oceanx.data.store._GROUP", 1)  # variables one by one
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._IN_MEMORY", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._LARGE", 60)
+    monkeypatch.setattr("oceanx.data.writing.store._GROUP", 1)  # variables one by one
     cut = data.bake("glorys12", tmp_path / "*.nc", tmp_path / "cut.zarr", **{"for": purpose})
     assert max(cut.chunksizes["latitude"]) < 4
     assert cut.chunksizes["time"] == (1, 1, 1)
@@ -201,7 +201,7 @@ def test_era5_daily_across_files_and_blocks_equals_one_piece(era5, tmp_path, mon
     whole = data.bake("era5_daily", tmp_path / "whole.nc", tmp_path / "whole.zarr")
     for number, some in enumerate(np.split(times, [5, 16, 17])):  # cut anywhere, also within days
         era5(f"part{number}.nc", ("u10", "ssr"), some)
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)
     parts = data.bake("era5_daily", tmp_path / "part*.nc", tmp_path / "parts.zarr")
     assert parts.chunksizes["time"] == (1,) * 8
     xr.testing.assert_equal(parts, whole)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raw_files import LATITUDE, LONGITUDE
 
 import oceanx.data as data
-from oceanx.data.readers.dates import dates
+from oceanx.data.formats.dates import dates
 from oceanx.vocabulary.errors import InputError
 
 

@@ -8,9 +8,9 @@ import yaml
 from raw_files import six_hourly
 
 import oceanx.data as data
-from oceanx.data import catalog
-from oceanx.data import shelf as shelf_module
 from oceanx.data.recipe import load_recipe
+from oceanx.data.shelf import catalog
+from oceanx.data.shelf import listing as shelf_module
 from oceanx.vocabulary.errors import InputError
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oceanx.data.chunking import days_at_once, layout
+from oceanx.data.writing.chunking import days_at_once, layout
 
 MIB = 2**20
 SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 2100), st.integers(1, 4400)) | st.tuples(

@@ -16,8 +16,8 @@ from numcodecs import Blosc as BloscV2
 from numcodecs import Zlib
 from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
 
-from oceanx.data.chunks import ChunkReader
-from oceanx.data.unpacking import LAND_ZERO, NAN_ZERO, shores_of
+from oceanx.data.feeding.chunks import ChunkReader
+from oceanx.data.feeding.unpacking import LAND_ZERO, NAN_ZERO, shores_of
 from oceanx.vocabulary.errors import InputError
 
 SHAPE = (7, 5, 9, 11)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_files import FILL
 
-from oceanx.data.readers.dates import dates
-from oceanx.data.readers.netcdf import scan
-from oceanx.data.readers.part import Wanted, decode
+from oceanx.data.formats.dates import dates
+from oceanx.data.formats.netcdf import scan
+from oceanx.data.formats.part import Wanted, decode
 from oceanx.vocabulary.errors import InputError
 
 

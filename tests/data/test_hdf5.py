@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanx.data.readers import hdf5, keeping, netcdf
-from oceanx.data.readers.packing import Packing, decode
-from oceanx.data.readers.part import Wanted
+from oceanx.data.formats import hdf5, keeping, netcdf
+from oceanx.data.formats.packing import Packing, decode
+from oceanx.data.formats.part import Wanted
 from oceanx.vocabulary.errors import InputError
 
 WANTED = {"thetao": Wanted(("thetao",))}

@@ -20,8 +20,8 @@ from published_files import (
 )
 
 import oceanx.data as data
+from oceanx.data.formats.part import everything
 from oceanx.data.readers import hybridom, neuralom, ocean_e2e
-from oceanx.data.readers.part import everything
 from oceanx.vocabulary.errors import InputError
 
 ROWS, COLUMNS = 4, 6  # from pole to pole at 60 degrees

@@ -61,7 +61,7 @@ def test_zip_members_that_name_other_places_are_refused(tmp_path, name):
 
 
 def test_zip_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("oceanx.data.readers.archive._MOST_TIMES", 4)
+    monkeypatch.setattr("oceanx.data.formats.archive._MOST_TIMES", 4)
     path = zipped(tmp_path / "bomb.nc", {"x.nc": bytes(5 * 2**20)})
     with pytest.raises(InputError, match=r"bomb\.nc: ZIP member 'x.nc' would unpack to 5242880 bytes"):
         reader("era5").parts(path, {}, tmp_path)

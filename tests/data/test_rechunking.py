@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oceanx.data as data
-from oceanx.data import rechunking, regions
-from oceanx.data.rechunking import rechunk
+from oceanx.data.writing import rechunking, regions
+from oceanx.data.writing.rechunking import rechunk
 from oceanx.vocabulary.errors import InputError
 
 
@@ -93,7 +93,7 @@ def test_there_and_back(store, tmp_path, options):
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize(("memory", "passages"), [("64MB", 1), ("2MB", 2)])
 def test_little_memory_takes_two_passages(tmp_path, monkeypatch, zarr_format, memory, passages):
-    monkeypatch.setattr("oceanx.data.chunking._LARGE", 200_000)
+    monkeypatch.setattr("oceanx.data.writing.chunking._LARGE", 200_000)
     path = large(tmp_path / "maps.zarr", zarr_format=zarr_format)
     moves = rechunking._moves(path, zarr.open_group(path, mode="r"), "timeseries", int(memory[:-2]) * 10**6)
     assert {1 if m.route.reading is None else 2 for m in moves} == {passages}
@@ -106,7 +106,7 @@ def test_little_memory_takes_two_passages(tmp_path, monkeypatch, zarr_format, me
 
 
 def test_memory_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("oceanx.data.chunking._LARGE", 2**17)
+    monkeypatch.setattr("oceanx.data.writing.chunking._LARGE", 2**17)
     path = large(tmp_path / "maps.zarr", shape=(80, 2, 90, 120), chunks=(1, 1, 90, 120))
     memory = 3 * 10**6  # of 10 MB in all, 7 MB in one variable
     for purpose, source, to in (
@@ -131,7 +131,7 @@ def test_too_little_memory_says_how_much(tmp_path):
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from oceanx.data import chunking, rechunking
+from oceanx.data.writing import chunking, rechunking
 chunking._LARGE = 200_000
 for name in ("_cut", "_put"):
     def slowly(*arguments, real=getattr(rechunking, name)):
@@ -153,7 +153,7 @@ def counted(function, total):
 
 
 def test_sigkill_then_again_is_identical(tmp_path, monkeypatch):
-    monkeypatch.setattr("oceanx.data.chunking._LARGE", 200_000)
+    monkeypatch.setattr("oceanx.data.writing.chunking._LARGE", 200_000)
     path = large(tmp_path / "maps.zarr", shape=(40, 2, 45, 60), chunks=(1, 2, 45, 60))
     rechunk(path, tmp_path / "a.zarr", memory="700KB")
     total: dict[str, int] = {}

@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 import oceanx.data as data
-from oceanx.data.making import Job
+from oceanx.data.writing.making import Job
 from oceanx.vocabulary.errors import InputError
 
 DAYS = 12
@@ -43,7 +43,7 @@ def fresh():
 @pytest.fixture
 def days(glorys, tmp_path, monkeypatch):
     """Twelve raw days, in one-day chunks."""
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)
     for day in np.arange("2020-01-01", "2020-01-13", dtype="datetime64[D]"):
         glorys(str(day))
     return str(tmp_path / "*.nc")
@@ -136,7 +136,7 @@ def test_killed_after_the_last_rename(days, tmp_path, monkeypatch):
     def killed(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("oceanx.data.store.remove", killed)
+    monkeypatch.setattr("oceanx.data.writing.store.remove", killed)
     with pytest.raises(KeyboardInterrupt):
         data.bake("glorys12", days, tmp_path / "a.zarr")
     monkeypatch.undo()
@@ -148,7 +148,7 @@ def test_killed_after_the_last_rename(days, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(days, tmp_path, monkeypatch):
-    from oceanx.data.encode import Target
+    from oceanx.data.writing.encode import Target
 
     real, count, put = Job.make, [], Target.put
 
@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(days, tmp_path, monkeypatch):
         data.bake("glorys12", days, tmp_path / "a.zarr", workers=1)
     assert DAYS > done(tmp_path / "a.zarr.partial") == len(count) >= 4
     monkeypatch.undo()
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)
     again = []
     monkeypatch.setattr(Job, "make", lambda self, block: (again.append(block), real(self, block))[1])
     data.bake("glorys12", days, tmp_path / "a.zarr")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from oceanx.data.rounding import described, rounded, step
+from oceanx.data.writing.rounding import described, rounded, step
 from oceanx.vocabulary.errors import InputError
 
 precisions = st.floats(1e-12, 1e9)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import oceanx.data as data
-from oceanx.data.readers.netcdf import LOCK
+from oceanx.data.formats.netcdf import LOCK
 from oceanx.data.staging import stage
 from oceanx.data.staging.tiles import Wish
 from oceanx.vocabulary.errors import InputError

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from oceanx.data.shelf.catalog import open_store
 
-from oceanx.data import statistics as stored
-from oceanx.data.catalog import open_store
+from oceanx.data.writing import statistics as stored
 from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary.errors import InputError
 

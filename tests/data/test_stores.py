@@ -9,9 +9,9 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oceanx.data.shelf.stores import open_store, unpacked
 
-from oceanx.data import catalog
-from oceanx.data.stores import open_store, unpacked
+from oceanx.data.shelf import catalog
 from oceanx.vocabulary.errors import InputError
 
 FILL = np.int16(-32767)
@@ -105,7 +105,7 @@ def test_a_damaged_store_is_refused_by_name(tmp_path):
 
 def test_an_icechunk_repository_is_opened_like_a_store(tmp_path):
     icechunk = pytest.importorskip("icechunk", reason="ICECHUNK ABSENT: pip install 'oceanx[icechunk]'")
-    pytest.importorskip("oceanx.data.targets")
+    pytest.importorskip("oceanx.data.writing.targets")
     repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "repo")))
     session = repository.writable_session("main")
     zos = np.arange(60, dtype="f4").reshape(4, 3, 5)

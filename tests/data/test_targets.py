@@ -11,10 +11,10 @@ import zarr
 from raw_files import FILL, six_hourly
 
 import oceanx.data as data
-from oceanx.data import targets, virtual
-from oceanx.data.readers import netcdf
-from oceanx.data.readers.part import Wanted
-from oceanx.data.rechunking import rechunk
+from oceanx.data.formats import netcdf
+from oceanx.data.formats.part import Wanted
+from oceanx.data.writing import targets, virtual
+from oceanx.data.writing.rechunking import rechunk
 from oceanx.vocabulary.errors import InputError
 
 icechunk = pytest.importorskip("icechunk", reason="Icechunk targets need the extra: pip install 'oceanx[icechunk]'")
@@ -64,7 +64,7 @@ def test_a_store_becomes_a_snapshot_and_more_days_another(glorys, tmp_path, opti
 
 
 def test_only_new_chunks_are_written(glorys, tmp_path, monkeypatch):
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)  # one day a chunk
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)  # one day a chunk
     days(glorys, "2020-01-01", "2020-01-07")
     path, repo = tmp_path / "a.zarr", tmp_path / "a.icechunk"
     data.bake("glorys12", str(tmp_path / "*.nc"), path)

@@ -13,7 +13,7 @@ from oceanx.vocabulary.errors import InputError
 @pytest.fixture
 def days(glorys, tmp_path, monkeypatch):
     """Ten raw days, in chunks of three."""
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 3 * 4 * 3 * 4 * 5)
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 3 * 4 * 3 * 4 * 5)
     for day in np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]"):
         glorys(str(day))
     return str(tmp_path / "*.nc")
@@ -102,7 +102,7 @@ def test_another_grid_cannot_be_added(days, glorys, tmp_path):
 
 def test_nothing_is_added_to_a_store_that_was_cut_otherwise(days, tmp_path):
     data.bake("glorys12", days, tmp_path / "a.zarr", time="2020-01-01:2020-01-04")
-    from oceanx.data.rechunking import rechunk
+    from oceanx.data.writing.rechunking import rechunk
 
     rechunk(tmp_path / "a.zarr", tmp_path / "b.zarr", "timeseries")
     with pytest.raises(InputError, match=r"b\.zarr: thetao has chunks .*was it rechunked"):
@@ -139,9 +139,9 @@ def test_distributed_workers_make_the_whole(days, tmp_path, monkeypatch):
 def test_a_job_travels(days, tmp_path):
     import cloudpickle
 
-    from oceanx.data import store
     from oceanx.data.recipe import load_recipe
     from oceanx.data.sources import Sources, files
+    from oceanx.data.writing import store
 
     sources = Sources.scan(load_recipe("glorys12"), files(days), tmp_path, (None, None))
     plan = store.draft(load_recipe("glorys12"), sources)
@@ -241,8 +241,8 @@ def test_the_plan_is_what_comes_out(days, tmp_path):
 
 
 def test_large_maps_are_cut_into_shards(glorys, tmp_path, monkeypatch):
-    monkeypatch.setattr("oceanx.data.chunking._SMALL", 1)
-    monkeypatch.setattr("oceanx.data.chunking._LARGE", 4 * 4 * 5)  # bytes of one level
+    monkeypatch.setattr("oceanx.data.writing.chunking._SMALL", 1)
+    monkeypatch.setattr("oceanx.data.writing.chunking._LARGE", 4 * 4 * 5)  # bytes of one level
     path = glorys()
     ds = data.bake("glorys12", path, tmp_path / "a.zarr")
     raw = zarr.open_group(tmp_path / "a.zarr", mode="r")["thetao"]
@@ -253,7 +253,7 @@ def test_large_maps_are_cut_into_shards(glorys, tmp_path, monkeypatch):
 
 
 def test_statistics_are_kept_with_the_store(days, tmp_path):
-    from oceanx.data import statistics
+    from oceanx.data.writing import statistics
     from oceanx.ocean.statistics import statistics as computed
 
     ds = data.bake("glorys12", days, tmp_path / "a.zarr", statistics=["2020-01-01", "2020-01-06"])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import oceanx.data as data
+from oceanx.data.formats.part import Wanted
 from oceanx.data.readers import reader
-from oceanx.data.readers.part import Wanted
 
 pytestmark = pytest.mark.real
 

@@ -14,8 +14,8 @@ import xarray as xr
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.names import VARIABLES, ours
 from .. import units
-from ..catalog import open as open_catalog
-from ..merging import merge
+from ..shelf.catalog import open as open_catalog
+from ..shelf.merging import merge
 from . import content, frame
 from .finding import Finding
 

@@ -16,9 +16,9 @@ import xarray as xr
 
 from ...ocean import seawater
 from ...ocean.observations import UNFLAGGED, provider_code
-from .netcdf import opened
-from .part import Wanted
-from .rows import Rows, again, flags, needed, numbered, numbers, stacked, times, words
+from ..formats.netcdf import opened
+from ..formats.part import Wanted
+from ..formats.rows import Rows, again, flags, needed, numbered, numbers, stacked, times, words
 
 KIND = "points"
 _OURS = {"TEMP": "thetao", "PSAL": "so"}

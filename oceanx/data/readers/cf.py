@@ -10,8 +10,8 @@ import xarray as xr
 
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.names import DIMENSION_ALIASES
-from . import gridded, netcdf, zarrs
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import gridded, netcdf, zarrs
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 _ROLES = {"time": "time", "depth": "vertical", "latitude": "latitude", "longitude": "longitude"}
 _AXES = {"time": "T", "depth": "Z"}

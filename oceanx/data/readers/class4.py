@@ -18,9 +18,9 @@ from ...ocean.observations import provider_code
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import DIMENSIONS, VARIABLES, ours
 from .. import units
-from .netcdf import opened
-from .part import Wanted
-from .rows import Rows, flags, needed, numbered, numbers, times, words
+from ..formats.netcdf import opened
+from ..formats.part import Wanted
+from ..formats.rows import Rows, flags, needed, numbered, numbers, times, words
 
 KIND = "points"
 _NEEDED = ("observation", "varname", "id", "juld", "latitude", "longitude")

@@ -21,10 +21,10 @@ from ...ocean.regrid import LEAST, Grid, refuse_least
 from ...ocean.regrid_cells import CellWeights, cell_weights
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import VARIABLES
-from . import layout, netcdf
-from .layout import Column
-from .packing import decode
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import layout, netcdf
+from ..formats.layout import Column
+from ..formats.packing import decode
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 _PLACES = ("latitude", "longitude")
 _UNITS = {"latitude": ("degrees_north", "degree_north", "degree_n", "degrees_n"),

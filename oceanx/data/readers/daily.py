@@ -11,9 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from ...vocabulary.errors import InputError
-from . import gridded, netcdf, zarrs
-from .days import as_days
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import gridded, netcdf, zarrs
+from ..formats.days import as_days
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 
 def read(path: Path | str) -> xr.Dataset:

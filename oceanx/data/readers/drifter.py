@@ -19,9 +19,9 @@ from ...ocean.observations import provider_code
 from ...vocabulary.constants import EARTH_RADIUS
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import DIMENSIONS
-from .netcdf import opened
-from .part import Wanted
-from .rows import Rows, again, flags, needed, numbered, numbers, seam, stacked, times, words
+from ..formats.netcdf import opened
+from ..formats.part import Wanted
+from ..formats.rows import Rows, again, flags, needed, numbered, numbers, seam, stacked, times, words
 
 KIND = "points"
 _OURS = {"TEMP": "thetao", "PSAL": "so", "EWCT": "uo", "NSCT": "vo"}

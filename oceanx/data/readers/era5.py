@@ -14,10 +14,10 @@ import xarray as xr
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import VARIABLES
 from .. import axis
-from . import grib, netcdf, zarrs
-from .archive import unpacked
-from .cutting import at_rows
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import grib, netcdf, zarrs
+from ..formats.archive import unpacked
+from ..formats.cutting import at_rows
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 _OCEAN = {"sst", "siconc"}  # of which ERA5 holds what it was given
 _VALID = ("valid_time_start", "valid_time_stop")

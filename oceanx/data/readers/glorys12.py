@@ -7,9 +7,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from . import gridded
-from .days import as_days
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import gridded
+from ..formats.days import as_days
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 _REMEDY = "for hourly or 6-hourly files take the recipe 'glo12_hourly' (daily means) or the recipe 'cf' (as they come)"
 

@@ -12,9 +12,9 @@ import xarray as xr
 from ...vocabulary.constants import LEVELS_23
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.published import HYBRIDOM, LEVELS_12, WENHAI
-from .part import Part, Wanted, everything, to_dataset
-from .published import parts_of, told_by
-from .published_masks import hdf5
+from ..formats.part import Part, Wanted, everything, to_dataset
+from ..formats.published import parts_of, told_by
+from ..formats.published_masks import hdf5
 
 _LEVELS = {23: LEVELS_23, 12: LEVELS_12}
 _CONTENT = {"state": HYBRIDOM, "wenhai": WENHAI}

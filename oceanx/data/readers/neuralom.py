@@ -13,9 +13,9 @@ from ...vocabulary import published
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import DIMENSIONS, VARIABLES
 from ...vocabulary.published import NEURALOM
-from .part import Part, Wanted, everything, to_dataset
-from .published import parts_of, told_by
-from .published_masks import hdf5
+from ..formats.part import Part, Wanted, everything, to_dataset
+from ..formats.published import parts_of, told_by
+from ..formats.published_masks import hdf5
 
 
 def read(path: Path | str, **options: Any) -> xr.Dataset:

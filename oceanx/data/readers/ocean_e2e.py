@@ -10,9 +10,9 @@ import xarray as xr
 
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.published import OCEAN_E2E, Layout
-from . import netcdf
-from .part import Part, Wanted, everything, to_dataset
-from .published import parts_of, told_by
+from ..formats import netcdf
+from ..formats.part import Part, Wanted, everything, to_dataset
+from ..formats.published import parts_of, told_by
 
 
 def read(path: Path | str, **options: Any) -> xr.Dataset:

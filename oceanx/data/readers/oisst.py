@@ -7,9 +7,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from . import gridded
-from .days import as_days
-from .part import Part, Wanted, everything, to_dataset
+from ..formats import gridded
+from ..formats.days import as_days
+from ..formats.part import Part, Wanted, everything, to_dataset
 
 
 def read(path: Path | str) -> xr.Dataset:

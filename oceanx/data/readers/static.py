@@ -14,10 +14,10 @@ import xarray as xr
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import DIMENSIONS, VARIABLES, variable
 from .. import units
-from . import gridded, netcdf
+from ..formats import gridded, netcdf
+from ..formats.cutting import along
+from ..formats.part import Part, Wanted, decode, space
 from .cf import roles
-from .cutting import along
-from .part import Part, Wanted, decode, space
 
 KIND = "fixed"
 _NEAR = 1e-3  # degrees, or a share of the depth

@@ -13,8 +13,8 @@ import xarray as xr
 
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import variable
-from . import gridded, netcdf
-from .part import Field, Part, Wanted, everything, to_dataset
+from ..formats import gridded, netcdf
+from ..formats.part import Field, Part, Wanted, everything, to_dataset
 
 _MONTHS = "months since "
 _MEANS = "time: mean within years time: mean over years"

@@ -23,9 +23,9 @@ from oceanx.vocabulary.progress import Progress
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.files import remove
 from ..axis import span
+from ..formats.netcdf import LOCK
+from ..formats.part import everything
 from ..readers import reader
-from ..readers.netcdf import LOCK
-from ..readers.part import everything
 from .tiles import Tile, Wish
 
 SERVICES = ("era5", "glorys12")

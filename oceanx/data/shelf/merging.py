@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..ocean import grid
-from ..vocabulary.errors import InputError
+from ...ocean import grid
+from ...vocabulary.errors import InputError
 
 
 def merge(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:

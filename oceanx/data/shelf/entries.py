@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from ..vocabulary.config import Config
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import content
+from ...vocabulary.config import Config
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import content
 
 ROOT, SITE = "OCEANX_DATA", "OCEANX_CATALOG"
 SCHEMES = ("gs", "s3", "https", "http", "file")

@@ -25,7 +25,7 @@ from numcodecs import blosc
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.storage import LocalStore
 
-from ..vocabulary.errors import InputError
+from ...vocabulary.errors import InputError
 from .lineage import Origin, origin
 from .unpacking import AS_STORED, unpack
 from .unpacking import finish as finish_in_place

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
-from ..vocabulary.errors import InputError
+from ...vocabulary.errors import InputError
 from .entries import Entry
 from .foreign import translated
 from .stores import opened

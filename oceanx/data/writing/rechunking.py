@@ -16,13 +16,13 @@ import xarray as xr
 import zarr
 from dask.utils import parse_bytes
 
-from ..vocabulary.errors import InputError, unknown
-from ..vocabulary.files import partial, publish, refuse_existing, remove
-from ..vocabulary.progress import Progress
+from ...vocabulary.errors import InputError, unknown
+from ...vocabulary.files import partial, publish, refuse_existing, remove
+from ...vocabulary.progress import Progress
+from ..shelf.stores import open_store
 from . import regions
 from .chunking import Layout, Purpose, days_at_once, layout
 from .regions import Box, Route
-from .stores import open_store
 from .unfinished import held, manifest_of, taken_up
 
 _YEAR = 366  # times that a chunk of a time series spans at least, where there are so many

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..ocean.flags import meanings
-from ..ocean.observations import COLUMNS, COORDINATES, check, concatenate, joined_attrs, reasons
-from ..vocabulary.errors import InputError
-from . import axis as axes
-from .readers import reader
+from ...ocean.flags import meanings
+from ...ocean.observations import COLUMNS, COORDINATES, check, concatenate, joined_attrs, reasons
+from ...vocabulary.errors import InputError
+from .. import axis as axes
+from ..readers import reader
 from .unfinished import write_json
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from ..recipe import Recipe
 
 AT_ONCE = 2**19  # observations merged at a time, unless a single day has more
 _DAY = 86_400_000  # ms

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..vocabulary.errors import InputError, unknown
+from ...vocabulary.errors import InputError, unknown
 from .entries import ROOT, Entry, Shelved, place, shelved
 
 _COLUMNS = ["description", "state", "size", "period", "licence", "origin", "recipe", "path", "baked"]
@@ -139,7 +139,7 @@ def _of_recipe(entry: Entry) -> dict[str, Any]:
     """What the recipe says of its source."""
     if not entry.recipe:
         return {}
-    from .recipe import load_recipe
+    from ..recipe import load_recipe
 
     recipe = load_recipe(entry.recipe)
     return {"recipe": entry.recipe, "source": recipe.source, "references": recipe.references}

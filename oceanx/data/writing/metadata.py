@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from . import axis as axes
-from .sources import Sources
+from .. import axis as axes
+from ..sources import Sources
 
 if TYPE_CHECKING:
+    from ..recipe import Recipe
     from .extending import Before
-    from .recipe import Recipe
 
 TIME_UNITS = "seconds since 1970-01-01"
 

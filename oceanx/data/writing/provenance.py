@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..vocabulary.errors import InputError
+from ...vocabulary.errors import InputError
 from .blocks import Block, Record, pattern
 from .encode import small_array
 from .wet import Cells, odd_days

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from . import axis as axes
+from .. import axis as axes
 from .making import hands
 from .store import Draft, begun
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..vocabulary.errors import InputError
-from ..vocabulary.names import DIMENSION_ALIASES, DIMENSIONS, VARIABLES, ours, variable
-from . import units
-from .axis import span
-from .readers.packing import decode
-from .readers.part import SPACE
+from ...vocabulary.errors import InputError
+from ...vocabulary.names import DIMENSION_ALIASES, DIMENSIONS, VARIABLES, ours, variable
+from .. import units
+from ..axis import span
+from ..formats.packing import decode
+from ..formats.part import SPACE
 from .stores import packing, prepared
 
 _RATES = {("J m-2", "W m-2"), ("m", "m s-1")}  # accumulated, and its mean rate

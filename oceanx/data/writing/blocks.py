@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..vocabulary.errors import InputError
-from ..vocabulary.names import VARIABLES
-from ..vocabulary.published import QUANTITY
-from . import axis as axes
+from ...vocabulary.errors import InputError
+from ...vocabulary.names import VARIABLES
+from ...vocabulary.published import QUANTITY
+from .. import axis as axes
 from .digest import content_hash, finite_bits, look
 
 if TYPE_CHECKING:
-    from .sources import Sources
+    from ..sources import Sources
 
 
 @dataclass(frozen=True)

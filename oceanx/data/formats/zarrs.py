@@ -35,7 +35,7 @@ def dataset(where: Path | str) -> xr.Dataset:
     """
     store: Any = where
     if "://" in str(where):
-        from ..cloud import zarr_store
+        from ..shelf.cloud import zarr_store
 
         store = zarr_store(str(where))
     try:

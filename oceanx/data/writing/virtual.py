@@ -25,20 +25,20 @@ import xarray as xr
 import zarr
 from zarr.codecs import BytesCodec
 
-from ..ocean import grid
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import refuse_existing
-from ..vocabulary.names import DIMENSIONS, variable
-from ..vocabulary.progress import Progress
-from . import axis as axes
-from . import units
+from ...ocean import grid
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import refuse_existing
+from ...vocabulary.names import DIMENSIONS, variable
+from ...vocabulary.progress import Progress
+from .. import axis as axes
+from .. import units
+from ..formats import netcdf
+from ..formats.hdf5 import Stored
+from ..formats.packing import decode, markers
+from ..formats.part import Part, attributes, space
+from ..recipe import Recipe, load_recipe
+from ..sources import Sources, files
 from .metadata import TIME_UNITS, global_attrs, plain
-from .readers import netcdf
-from .readers.hdf5 import Stored
-from .readers.packing import decode, markers
-from .readers.part import Part, attributes, space
-from .recipe import Recipe, load_recipe
-from .sources import Sources, files
 from .targets import PACKING, created, open_icechunk, telling_packing
 
 

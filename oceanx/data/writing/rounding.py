@@ -11,7 +11,7 @@ from math import floor, frexp, isfinite, log2
 import numba
 import numpy as np
 
-from ..vocabulary.errors import InputError
+from ...vocabulary.errors import InputError
 
 _SMALLEST, _LARGEST = 2.0**-100, 2.0**100  # of a step, so that neither it nor its inverse leaves float32
 

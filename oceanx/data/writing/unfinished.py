@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import remove
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import remove
 
 Share = tuple[int, int]  # (number, of how many): a job array's part of the blocks
 _OURS = {"manifest.json", "manifest.new", "store", "done", "scratch"}

@@ -12,14 +12,14 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..vocabulary.errors import InputError
-from . import axis as axes
+from ...vocabulary.errors import InputError
+from .. import axis as axes
 from .encode import Target
 from .provenance import Provenance
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
-    from .sources import Sources
+    from ..recipe import Recipe
+    from ..sources import Sources
 
 
 @dataclass(frozen=True)

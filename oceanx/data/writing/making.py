@@ -21,13 +21,13 @@ import zarr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..vocabulary.errors import InputError
-from . import steps
+from ...vocabulary.errors import InputError
+from .. import steps
+from ..formats.part import Packing, decode
+from ..sources import Sources
 from .blocks import Block, Record, refuse_impossible
 from .encode import Target
-from .readers.part import Packing, decode
 from .rounding import rounded
-from .sources import Sources
 
 _COPIES = 4  # of a block that are in memory at once while it is made
 _MADE, _LET_GO = itertools.count(1), 16  # blocks made in this process; after so many, free memory is given back

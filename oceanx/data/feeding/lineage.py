@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from .readers.packing import decode, markers
+from ..formats.packing import decode, markers
 
 _HARMLESS = {"getitem", "astype", "rechunk-merge", "rechunk-split"}  # layers that treat every block alike
 _LINEAR = {"scale_factor", "add_offset", "_FillValue", "missing_value"}

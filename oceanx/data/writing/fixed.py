@@ -14,16 +14,16 @@ import xarray as xr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..ocean import grid
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import replacing
-from ..vocabulary.names import VARIABLES
-from . import agreement, steps
-from .readers import reader, static
-from .readers.part import Part
+from ...ocean import grid
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import replacing
+from ...vocabulary.names import VARIABLES
+from .. import agreement, steps
+from ..formats.part import Part
+from ..readers import reader, static
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from ..recipe import Recipe
 
 _CODES = ("basin", "deptho_lev")  # whole numbers
 _COORDINATES = ("mask", "cell_area")

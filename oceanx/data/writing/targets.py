@@ -18,14 +18,14 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import partial, publish, remove
-from ..vocabulary.progress import Progress
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import partial, publish, remove
+from ...vocabulary.progress import Progress
+from ..formats.packing import decode
+from ..shelf.stores import opened, prepared
 from . import regions
 from .provenance import GROUP as PROVENANCE
-from .readers.packing import decode
 from .rechunking import dims_of
-from .stores import opened, prepared
 
 _PARTS = ("refs", "snapshots", "transactions")
 PACKING = "oceanx_packing"  # attribute: how raw numbers of files that are only referred to are to be decoded

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import xarray as xr
 
-from ..vocabulary.errors import InputError, unknown
+from ...vocabulary.errors import InputError, unknown
 from .entries import Entry, entries, place, shelved
+from .listing import catalog, describe, printed
 from .merging import merge
-from .shelf import catalog, describe, printed
 from .stores import open_store
 
 __all__ = ["Entry", "catalog", "describe", "entries", "merge", "open", "open_store", "printed", "shelved"]

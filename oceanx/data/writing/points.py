@@ -19,17 +19,17 @@ import zarr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..ocean.observations import COORDINATES, FEATURE, REJECTED, column_attrs, reasons
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import partial, publish, remove
-from . import axis as axes
+from ...ocean.observations import COORDINATES, FEATURE, REJECTED, column_attrs, reasons
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import partial, publish, remove
+from .. import axis as axes
 from .encode import Layout, Target, small_array
 from .points_merge import Merge, read_part
 from .store import consolidate
 from .unfinished import held, taken_up
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from ..recipe import Recipe
 
 CHUNK = 2**20  # observations
 _VERSION = 1  # of the parts left beside an unfinished store

@@ -16,12 +16,14 @@ import zarr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..ocean import grid
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import partial, publish, remove
-from ..vocabulary.names import VARIABLES, variable
-from . import axis as axes
-from . import steps, units
+from ...ocean import grid
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import partial, publish, remove
+from ...vocabulary.names import VARIABLES, variable
+from .. import axis as axes
+from .. import steps, units
+from ..formats.part import Packing
+from ..sources import Sources
 from .blocks import Block, Record
 from .chunking import days_at_once, layout
 from .encode import Target, small_array
@@ -29,13 +31,11 @@ from .extending import Before
 from .making import Job, explained, hands, made, make_here, make_there
 from .metadata import TIME_UNITS, fingerprint, global_attrs, plain
 from .provenance import Provenance
-from .readers.part import Packing
-from .sources import Sources
 from .unfinished import Share, alone_for_a_moment, held, taken_up
 from .wet import mask_of
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from ..recipe import Recipe
 
 log = logging.getLogger(__name__)
 _GROUP = 32 * 2**20  # bytes of a block of the variables that are carried together
@@ -315,7 +315,7 @@ def _static(
     paths: tuple[str, ...], template: xr.Dataset, wet: xr.DataArray | None
 ) -> tuple[dict[str, xr.DataArray], str]:
     """Fields of a model's grid files at the store's cells, and a word on where their mask is not the data's."""
-    from .readers import static
+    from ..readers import static
 
     depth = template["depth"].values if "depth" in template.dims else None
     ds = static.fields(paths, template["latitude"].values, template["longitude"].values, depth)

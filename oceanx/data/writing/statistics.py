@@ -12,11 +12,11 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from ..ocean.statistics import statistics
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import partial, publish, remove
-from ..vocabulary.progress import Progress
-from .catalog import open_store
+from ...ocean.statistics import statistics
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import partial, publish, remove
+from ...vocabulary.progress import Progress
+from ..shelf.catalog import open_store
 
 GROUP = "statistics"
 _PERIOD, _TIMES, _PRINT = "oceanx_statistics_period", "oceanx_statistics_times", "oceanx_fingerprint"

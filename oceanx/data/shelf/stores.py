@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..vocabulary.errors import InputError
-from ..vocabulary.files import partial
-from .readers.packing import decode
+from ...vocabulary.errors import InputError
+from ...vocabulary.files import partial
+from ..formats.packing import decode
 
 _ZARR = ("zarr.json", ".zgroup", ".zmetadata")
 _ICECHUNK = ("refs", "snapshots", "transactions")
@@ -37,7 +37,7 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
         hint = "; an interrupted bake lies beside it: run it again" if partial(path).exists() else ""
         raise InputError(f"{path}: no such store{hint or '; bake it first, or name one of the catalog'}")
     if path.is_dir() and all((path / key).is_dir() for key in _ICECHUNK):
-        from .targets import open_icechunk
+        from ..writing.targets import open_icechunk
 
         return open_icechunk(path)
     if not path.is_dir() or not any((path / key).exists() for key in _ZARR):
