@@ -100,8 +100,9 @@ def bake(
         raise InputError("part: a job array can neither append nor overwrite; do that with one process")
     if append and overwrite:
         raise InputError("append: adds to a store, overwrite replaces it; choose one")
+    complete = _complete(target, chosen, share)
     if not append:
-        if _complete(target, chosen, share):
+        if complete:
             return open_store(target)
         refuse_existing(target, overwrite=overwrite)
     when = axes.span(time)
@@ -191,7 +192,10 @@ def _share(part: str | None) -> Share | None:
 
 
 def _complete(target: Path, recipe: Recipe, share: Share | None) -> bool:
-    """Whether the store is there already: given its name a moment before its maker was stopped, or by another part."""
+    """Whether the store is there already: given its name a moment before its maker was stopped, or by another part.
+
+    What that maker could not clear away any more is cleared away.
+    """
     work = partial(target)
     if not target.is_dir():
         return False

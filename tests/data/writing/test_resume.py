@@ -61,6 +61,13 @@ def done(work):
     return len(list((work / "done").glob("*.json")))
 
 
+def wait_for_blocks(process, work, count):
+    """Wait until so many blocks are done, or the process is."""
+    limit = time.monotonic() + 60
+    while process.is_alive() and done(work) < count and time.monotonic() < limit:
+        time.sleep(0.002)
+
+
 def kill(process):
     process.kill()
     process.join()
@@ -96,10 +103,6 @@ def test_killed_at_random_moments_it_always_ends_identical(days, tmp_path, fresh
     ends = {"bake": content(whole), "append": content(target)}
     shutil.rmtree(target)
 
-    start = time.monotonic()
-    fresh(days, target, {}, 0.05).join()
-    lasts = time.monotonic() - start
-    shutil.rmtree(target)
     moments, kills, stages = random.Random(7), 0, []
     for round_ in range(40):
         task = "append" if round_ % 3 == 2 else "bake"
@@ -108,10 +111,12 @@ def test_killed_at_random_moments_it_always_ends_identical(days, tmp_path, fresh
             shutil.copytree(first, target)
         for _ in range(3):
             process = fresh(days, target, options, 0.05)
-            process.join(moments.uniform(0.2, 1.1) * lasts)
-            if process.exitcode is not None:
-                break
-            kill(process)
+            wait_for_blocks(process, tmp_path / "b.zarr.partial", moments.randint(0, DAYS))
+            time.sleep(moments.uniform(0, 0.05))
+            process.kill()
+            process.join()
+            if process.exitcode != -signal.SIGKILL:
+                break  # it was quicker
             kills += 1
             stages.append(done(tmp_path / "b.zarr.partial"))
             if task == "append":  # what stood there before is whole at every moment
