@@ -30,6 +30,13 @@ def refuse_absent(recipe: Recipe, parts: Sequence[Part]) -> None:
             )
 
 
+def refuse_disorder(parts: Sequence[Part]) -> None:
+    """`InputError` naming the first file in which times do not ascend."""
+    for part in parts:
+        if part.disorder:
+            raise InputError(f"{part.disorder}; mend the file, or let them be sorted with disorder=sort")
+
+
 def refuse_differing(parts: Sequence[Part]) -> None:
     """`InputError` naming the first file whose grid, depth axis, calendar or units are not those of one before it."""
     first = parts[0]

@@ -52,6 +52,7 @@ class Recipe(Config, populate_by_name=True):
     regular: bool = True  # False: times as they come
     max_missing: float = Field(0.5, ge=0, le=1)  # share of a regular axis that the source may lack
     duplicates: Literal["error", "first", "last"] = "error"  # which file counts for a time that is in several
+    disorder: Literal["error", "sort"] = "error"  # of times within a file
     grids: Literal["same", "common"] = "same"  # common: of files that differ at the edges, what all hold
     times: Literal["all", "common"] = "all"  # common: only times at which every variable is held
     purpose: Purpose = Field("training", alias="for")

@@ -21,7 +21,7 @@ from ..vocabulary.errors import InputError
 from ..vocabulary.names import variable
 from . import axis as axes
 from . import steps, units
-from .agreement import common_grid, common_times, refuse_absent, refuse_differing
+from .agreement import common_grid, common_times, refuse_absent, refuse_differing, refuse_disorder
 from .formats.part import Packing, Part, attributes, labelled
 from .readers import reader
 from .steps import averaging
@@ -125,6 +125,8 @@ class Sources:
             parts += held
             origin += [number] * len(held)
         refuse_absent(recipe, parts)
+        if recipe.disorder == "error":
+            refuse_disorder(parts)
         if recipe.grids == "common":
             parts = common_grid(parts)
         refuse_differing(parts)

@@ -166,6 +166,18 @@ def test_disordered_times_within_a_file(era5, tmp_path):
     refused(path, tmp_path, r"x\.nc: valid_time: 2020-01-01T18.* is followed by 2020-01-01T12.*ascending", "era5")
 
 
+def test_unordered_times_are_sorted_by_the_recipes_word(era5, tmp_path):
+    times = six_hourly("2020-01-01", 2)
+    straight = data.bake("era5", era5("straight.nc", ("t2m", "ssr"), times), tmp_path / "straight.zarr")
+    mixed = times[[3, 0, 2, 1, 7, 6, 4, 5]]
+    turned = data.bake("era5", era5("mixed.nc", ("t2m", "ssr"), mixed), tmp_path / "mixed.zarr", disorder="sort")
+    for name in ("time", "t2m", "ssr"):
+        np.testing.assert_array_equal(turned[name], straight[name])
+    twice = era5("twice.nc", ("t2m",), times[[0, 1, 1, 2]])
+    refused(twice, tmp_path, r"twice\.nc: t2m of 2020-01-01T06.* is also in", "era5", disorder="sort")
+
+
+
 def test_ocean_variable_without_a_value(glorys, tmp_path):
     refused(glorys(empty=("vo",)), tmp_path, r"R20200101\.nc: vo has no value anywhere")
 

@@ -66,7 +66,7 @@ def make_part(
     for role in ("latitude", "longitude"):
         _refuse_curvilinear(label, columns, found, role)
     _refuse_points(label, columns, found)
-    times, time_dims, picks = _times(label, columns, found) if timed else _UNTIMED
+    times, time_dims, picks, disorder = _times(label, columns, found) if timed else _UNTIMED
     axes, order, dims = {}, {}, {}
     for role in ("depth", "latitude", "longitude"):
         if role in found:
@@ -83,10 +83,10 @@ def make_part(
             held.pop("depth", None)
     calendar = calendar_of(columns[found["time"]].attrs) if timed else "standard"
     notes = () if calendar == "standard" else (_LEAPLESS,)
-    return Part(label, times, axes, order, dims, fields, opener, time_dims, picks, notes, calendar)
+    return Part(label, times, axes, order, dims, fields, opener, time_dims, picks, notes, calendar, disorder=disorder)
 
 
-_UNTIMED = (np.array(["NaT"], "datetime64[ns]"), (), np.zeros((1, 0), int))
+_UNTIMED = (np.array(["NaT"], "datetime64[ns]"), (), np.zeros((1, 0), int), "")
 _LEAPLESS = "the calendar of the files has no 29 February, which is missing on an axis of real days"
 
 
@@ -168,7 +168,8 @@ def _refuse_split(label: str, values: np.ndarray, moved: bool) -> None:
 
 def _times(
     label: str, columns: Mapping[str, Column], found: Mapping[str, str]
-) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray, str]:
+    """Ascending times, the file's dimensions of time, where each time stands along them, and a word on disorder."""
     if "time" not in found:
         raise InputError(f"{label}: no time found among {sorted(columns)}; expected a time coordinate "
                          "(fields that have none are for a recipe with the reader 'static')")  # fmt: skip
@@ -180,9 +181,11 @@ def _times(
     if times.ndim > 1:
         picks, flat = _flattened(where, flat, picks)
     back = np.flatnonzero(np.diff(flat) <= np.timedelta64(0))
-    if back.size:
-        raise InputError(f"{where}: {flat[back[0]]} is followed by {flat[back[0] + 1]}; expected ascending times")
-    return flat, column.dims, picks
+    if not back.size:
+        return flat, column.dims, picks, ""
+    order = np.argsort(flat, kind="stable")
+    disorder = f"{where}: {flat[back[0]]} is followed by {flat[back[0] + 1]}; expected ascending times"
+    return flat[order], column.dims, picks[order], disorder
 
 
 def _flattened(where: str, flat: np.ndarray, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -84,6 +84,7 @@ class Part:
     picks: np.ndarray = field(default_factory=lambda: np.zeros((1, 0), int))
     notes: tuple[str, ...] = ()
     calendar: str = "standard"
+    disorder: str = ""  # what is wrong with the order of times in the file; here they ascend
     bounds: np.ndarray | None = None  # of climatological times: (time, 2) datetime64[ns], CF section 7.4
 
     def with_times(self, times: np.ndarray, cell_methods: str | None = None) -> Part:
@@ -198,6 +199,8 @@ def to_dataset(parts: Sequence[Part]) -> xr.Dataset:
     """One Dataset in memory of the parts of one file: our names and dims, our units where the file's convert."""
     merged = []
     for part in parts:
+        if part.disorder:
+            raise InputError(part.disorder)
         with part.open() as source:
             fields = {name: _labelled(part, source, name) for name in part.fields}
         merged.append(xr.Dataset(fields))
