@@ -24,11 +24,11 @@ import xarray as xr
 import xbatcher
 import zarr
 from numcodecs import blosc
-from oceanx.data.shelf.catalog import open_store
 from rounds import interleaved, middle, report
 from zarr.codecs import BloscCodec
 
 from oceanx.data.feeding.chunks import ChunkReader, _Bytes
+from oceanx.data.shelf.catalog import open_store
 from oceanx.data.writing.chunking import days_at_once, layout
 from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Channels, Task

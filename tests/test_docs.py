@@ -19,11 +19,11 @@ import typer
 import xarray as xr
 import yaml
 from filelock import FileLock
-from oceanx.data.shelf.catalog import Entry
 
 import oceanx as ox
 from oceanx import cli
 from oceanx.data.recipe import Recipe, load_recipe
+from oceanx.data.shelf.catalog import Entry
 from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import parse_overrides

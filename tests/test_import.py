@@ -43,7 +43,8 @@ except SystemExit as end:
     ("rooms", "never"),
     [
         (
-            "ocean.grid, ocean.climatology, ocean.labels, data.recipe, data.shelf.catalog, scores, heatwaves, plot.maps",
+            "ocean.grid, ocean.climatology, ocean.labels, data.recipe, data.shelf.catalog, export, scores, heatwaves, "
+            "plot.maps",
             "torch",
         ),
         ("tensors.state, physics.transport, nn.unet, models.registry, objectives", "xarray"),

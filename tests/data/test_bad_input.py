@@ -177,7 +177,6 @@ def test_unordered_times_are_sorted_by_the_recipes_word(era5, tmp_path):
     refused(twice, tmp_path, r"twice\.nc: t2m of 2020-01-01T06.* is also in", "era5", disorder="sort")
 
 
-
 def test_ocean_variable_without_a_value(glorys, tmp_path):
     refused(glorys(empty=("vo",)), tmp_path, r"R20200101\.nc: vo has no value anywhere")
 

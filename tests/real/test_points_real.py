@@ -9,10 +9,10 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from oceanx.data.shelf.stores import open_store
 
 from oceanx.data.readers import argo, class4, drifter
 from oceanx.data.recipe import load_recipe
+from oceanx.data.shelf.stores import open_store
 from oceanx.data.writing import points
 from oceanx.ocean.flags import decoded
 from oceanx.ocean.observations import check, rejections, select

@@ -13,10 +13,10 @@ import xarray as xr
 import xbatcher
 from hypothesis import given
 from hypothesis import strategies as st
-from oceanx.data.shelf.catalog import merge, open_store
 from zarr.codecs import BloscCodec
 
 from oceanx import seam
+from oceanx.data.shelf.catalog import merge, open_store
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows import batching, run_setup, training, windows

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+
+from oceanx.data.shelf import catalog
 from oceanx.data.shelf.cloud import zarr_store
 from oceanx.data.shelf.entries import Entry
 from oceanx.data.shelf.foreign import translated
-
-from oceanx.data.shelf import catalog
 from oceanx.vocabulary.errors import InputError
 
 pytest.importorskip("obstore", reason="OBSTORE ABSENT: pip install 'oceanx[cloud]'")

@@ -9,9 +9,9 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oceanx.data.shelf.stores import open_store, unpacked
 
 from oceanx.data.shelf import catalog
+from oceanx.data.shelf.stores import open_store, unpacked
 from oceanx.vocabulary.errors import InputError
 
 FILL = np.int16(-32767)

@@ -9,11 +9,11 @@ import raw_points as raw
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oceanx.data.shelf.stores import open_store
 
 from oceanx.data import axis
 from oceanx.data.readers import argo, class4, drifter
 from oceanx.data.recipe import load_recipe
+from oceanx.data.shelf.stores import open_store
 from oceanx.data.writing import points, points_merge
 from oceanx.ocean.flags import decoded
 from oceanx.ocean.observations import check, reasons, rejections, select

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
-from oceanx.data.shelf.catalog import open_store
 
+from oceanx.data.shelf.catalog import open_store
 from oceanx.data.writing import statistics as stored
 from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary.errors import InputError
