@@ -120,7 +120,8 @@ def bake(
         whole = store.write(
             plan, target, resume=resume, share=share, scheduler=scheduler, workers=workers, progress=progress
         )
-    return open_store(target if whole else partial(target) / "store")
+    # Another part of the job array may have finished the store just now.
+    return open_store(target if whole or target.exists() else partial(target) / "store")
 
 
 def plan(

@@ -130,8 +130,8 @@ def write(
         with alone_for_a_moment(work):
             date = taken_up(work, _key(plan), resume or share is not None, clean=share is None)
             job = begun(plan, work)
-        blocks = [block for block in plan.blocks if not job.done(block)]
-        mine = blocks if share is None else [b for b in blocks if plan.blocks.index(b) % share[1] == share[0] - 1]
+        number, total = share or (1, 1)
+        mine = [block for block in plan.blocks[number - 1 :: total] if not job.done(block)]
         try:
             if scheduler:
                 explained(lambda: make_there(job, mine, scheduler, progress), work)
