@@ -1,5 +1,8 @@
 """What a store may be, and how it may be written; always the same values."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -134,6 +137,31 @@ def test_distributed_workers_make_the_whole(days, tmp_path, monkeypatch):
     ) as cluster:  # fmt: skip
         ds = data.bake("glorys12", days, tmp_path / "there.zarr", scheduler=cluster.scheduler_address)
     same(ds, whole)
+
+
+def test_slurm_starts_workers_of_its_own(days, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    asked = {}
+
+    class Jobs(distributed.LocalCluster):
+        """dask-jobqueue's cluster, with this machine in Slurm's place."""
+
+        def __init__(self):
+            super().__init__(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+
+        def adapt(self, **options):
+            asked.update(options)
+
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    with pytest.raises(InputError, match="scheduler: slurm needs dask-jobqueue: pip install 'oceanx"):
+        data.bake("glorys12", days, tmp_path / "there.zarr", scheduler="slurm")
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=Jobs))
+    monkeypatch.setenv("OCEANX_SLURM_JOBS", "3")
+    same(
+        data.bake("glorys12", days, tmp_path / "there.zarr", scheduler="slurm"),
+        data.bake("glorys12", days, tmp_path / "here.zarr"),
+    )
+    assert asked == {"maximum_jobs": 3}
 
 
 def test_a_job_travels(days, tmp_path):
