@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+with suppress(ImportError):
+    import pyproj  # noqa: F401  (before eccodes, or a process that imports both dies when it ends)
 
 SHARED = Path(os.environ.get("OCEANX_SHARED", Path(__file__).parents[2] / "shared"))
 

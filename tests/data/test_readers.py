@@ -1,5 +1,6 @@
 """Every layout of ERA5 that was ever delivered, OISST's two, and archives that must not be trusted."""
 
+import subprocess
 import sys
 import zipfile
 
@@ -210,6 +211,18 @@ def test_grib_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
         InputError, match=r"x\.grib: is GRIB, which needs cfgrib and eccodes: pip install 'oceanx\[grib\]'"
     ):
         data.bake("era5", tmp_path / "x.grib", tmp_path / "e.zarr")
+
+
+@pytest.mark.real
+def test_a_process_that_reads_grib_and_draws_maps_ends_well(real):
+    """eccodes and cartopy each bring a PROJ, and the wrong order of the two takes the process down at its end."""
+    pytest.importorskip("cfgrib")
+    pytest.importorskip("cartopy")
+    code = "import sys, oceanx.data.readers.era5 as era5; era5.read(sys.argv[1]); import cartopy.crs"
+    path = real("era5/era5-single-level-scalar-time.grib")
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
 
 
 def test_broken_grib_is_refused(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ def _state(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=16)
 def _datasets(path: Path, state: tuple[int, int]) -> list[xr.Dataset]:
     """The lazy Datasets of one file, indexed once a process; `state` tells a file from what replaces it."""
+    with suppress(ImportError):
+        # eccodes brings a PROJ of its own. If that of cartopy is loaded after it, the process dies when it ends.
+        import pyproj  # noqa: F401
     try:
         import cfgrib
     except (ImportError, RuntimeError, OSError) as error:
