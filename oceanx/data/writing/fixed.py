@@ -21,6 +21,7 @@ from ...vocabulary.names import VARIABLES
 from .. import agreement, steps
 from ..formats.part import Part
 from ..readers import reader, static
+from .metadata import origin
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -102,16 +103,6 @@ def _attrs(recipe: Recipe, paths: Sequence[Path], parts: Sequence[Part], ds: xr.
     for name in sorted(map(str, ds.variables)):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(ds[name].values).tobytes())
-    return {
-        "Conventions": "CF-1.11",
-        "title": recipe.title,
-        "institution": recipe.institution or "not stated",
-        "source": recipe.source or recipe.title,
-        "history": f"{np.datetime64('now')}Z: oceanx {version('oceanx')} bake of {len(paths)} files without time",
-        "references": recipe.references or "not stated",
-        "license": recipe.licence or "not stated",
-        "source_files": [part.label.rsplit("/", 1)[-1] for part in parts],
-        "oceanx_version": version("oceanx"),
-        "oceanx_recipe": recipe.hash(),
-        "oceanx_fingerprint": digest.hexdigest()[:32],
-    }
+    history = f"{np.datetime64('now')}Z: oceanx {version('oceanx')} bake of {len(paths)} files without time"
+    files = [part.label.rsplit("/", 1)[-1] for part in parts]
+    return origin(recipe, history, files) | {"oceanx_fingerprint": digest.hexdigest()[:32]}

@@ -6,9 +6,9 @@ import ctypes
 import errno
 import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from .blocks import Block, Record, refuse_impossible
 from .encode import Target
 from .rounding import rounded
 
-_COPIES = 4  # of a block that are in memory at once while it is made
+COPIES = 4  # of a block that are in memory at once while it is made
 _MADE, _LET_GO = itertools.count(1), 16  # blocks made in this process; after so many, free memory is given back
 _SHARE = 0.5  # of the free memory that the blocks in work may take
 
@@ -138,7 +138,7 @@ def _let_go() -> None:
 def hands(block_bytes: int, workers: int | None = None) -> int:
     """How many blocks are in work at once: one a core, fewer where memory would not hold them."""
     free = _SHARE * psutil.virtual_memory().available
-    return max(1, min(workers or _cores(), int(free // max(1, _COPIES * block_bytes))))
+    return max(1, min(workers or _cores(), int(free // max(1, COPIES * block_bytes))))
 
 
 def _cores() -> int:
@@ -198,10 +198,11 @@ def _followed(finished: Iterable[Future[None] | Any], total: int, progress: Prog
             progress("baking", number, total)
 
 
-def explained(run: Callable[[], None], work: Path) -> None:
-    """Do it; a full disk is said in a line."""
+@contextmanager
+def disk_watched(work: Path) -> Iterator[None]:
+    """A full disk is said in a line."""
     try:
-        run()
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -29,19 +29,24 @@ def global_attrs(recipe: Recipe, sources: Sources, date: str, before: Before | N
         files = [*before.source_files, *files]
         notes = list(dict.fromkeys(filter(None, (before.comment, *notes))))
         history = f"{before.history}\n{history}, added from {axes.day(before.next)}"
+    history = f"{history}, {axes.day(sources.axis[0])} to {axes.day(sources.axis[-1])}"
+    comment = {"comment": "; ".join(notes)} if notes else {}
+    return origin(recipe, history, files) | comment | {"oceanx_purpose": recipe.purpose}
+
+
+def origin(recipe: Recipe, history: str, files: list[str]) -> dict[str, Any]:
+    """What any store says of where it comes from: fields in time, fixed fields, or points."""
     return {
         "Conventions": "CF-1.11",
         "title": recipe.title,
         "institution": recipe.institution or "not stated",
         "source": recipe.source or recipe.title,
-        "history": f"{history}, {axes.day(sources.axis[0])} to {axes.day(sources.axis[-1])}",
+        "history": history,
         "references": recipe.references or "not stated",
         "license": recipe.licence or "not stated",
-        **({"comment": "; ".join(notes)} if notes else {}),
         "source_files": files,
         "oceanx_version": version("oceanx"),
         "oceanx_recipe": recipe.hash(),
-        "oceanx_purpose": recipe.purpose,
     }
 
 
@@ -61,4 +66,4 @@ def fingerprint(template: xr.Dataset, sources: Sources, hashes: Mapping[str, np.
 
 def plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Attributes as JSON has them."""
-    return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in attrs.items()}
+    return {str(k): v.tolist() if isinstance(v, np.ndarray | np.generic) else v for k, v in attrs.items()}

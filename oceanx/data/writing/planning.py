@@ -12,11 +12,10 @@ import numpy as np
 import psutil
 
 from .. import axis as axes
-from .making import hands
+from .making import COPIES, hands
 from .store import Draft, begun
 
 _PROBE = 10.0  # seconds after which no further block is tried
-_COPIES = 4  # of a block that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def measured(draft: Draft, folder: Path, workers: int | None = None) -> Plan:
         files=len(draft.sources.paths),
         arrays=arrays,
         store_bytes=int(written * whole / max(1, made)),
-        memory_bytes=psutil.Process().memory_info().rss + at_once * _COPIES * draft.block_bytes,
+        memory_bytes=psutil.Process().memory_info().rss + at_once * COPIES * draft.block_bytes,
         tasks=len(blocks),
         workers=at_once,
         seconds=spent / counted * len(blocks) / at_once,

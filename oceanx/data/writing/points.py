@@ -24,6 +24,7 @@ from ...vocabulary.errors import InputError
 from ...vocabulary.files import partial, publish, remove
 from .. import axis as axes
 from .encode import Layout, Target, small_array
+from .metadata import origin, plain
 from .points_merge import Merge, read_part
 from .store import consolidate
 from .unfinished import held, taken_up
@@ -102,7 +103,7 @@ def _store(merged: Merge, path: Path, date: str, progress: Progress | None) -> N
     attrs = column_attrs(merged.variables, merged.platforms, [0], str(merged.attrs.get(FEATURE, "point")))
     arrays = {str(n): _array(group, path, str(n), merged, attrs.get(str(n), {})) for n in kinds.names or ()}
     for name, (dims, values, kind, told) in template.coords.items():
-        small_array(group, name, np.array(values, kind), dims, _plain(told))
+        small_array(group, name, np.array(values, kind), dims, plain(told))
     hashes = {name: hashlib.sha256(name.encode()) for name in arrays}
     chunk, done, seen = min(CHUNK, merged.total), 0, {0}
     left = np.empty(0, kinds)
@@ -117,11 +118,11 @@ def _store(merged: Merge, path: Path, date: str, progress: Progress | None) -> N
     for v in arrays.values():
         if v.shape[0] != done:
             v.resize((done, *v.shape[1:]))
-    arrays["qc"].attrs.update(_plain(column_attrs([], [], seen, "point")["qc"]))
+    arrays["qc"].attrs.update(plain(column_attrs([], [], seen, "point")["qc"]))
     digest = hashlib.sha256(json.dumps([merged.variables, merged.platforms]).encode())
     for name in sorted(hashes):
         digest.update(hashes[name].digest())
-    group.attrs.put(_plain(_global_attrs(merged, date, digest.hexdigest()[:32])))
+    group.attrs.put(plain(_global_attrs(merged, date, digest.hexdigest()[:32])))
     consolidate(path, merged.recipe.zarr_format)
 
 
@@ -141,7 +142,7 @@ def _array(group: zarr.Group, path: Path, name: str, merged: Merge, attrs: Mappi
     whole = (merged.total, *shape)
     recipe = merged.recipe
     Target(path / name, whole, kind.str, fill, layout, recipe.compression, recipe.zarr_format).create(
-        group, dims, _plain(told)
+        group, dims, plain(told)
     )
     return group[name]
 
@@ -158,31 +159,17 @@ def _put(arrays: Mapping[str, Any], hashes: Mapping[str, Any], rows: np.ndarray,
     return done + rows.size
 
 
-def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes as JSON takes them."""
-    return {k: v.tolist() if isinstance(v, np.ndarray | np.generic) else v for k, v in attrs.items()}
-
-
 def _global_attrs(merged: Merge, date: str, fingerprint: str) -> dict[str, Any]:
     recipe = merged.recipe
     days = sorted({day for part in merged.parts for day in part.days})
     first, last = (str(np.datetime64(day, "D")) for day in (days[0], days[-1]))
     out = reasons(merged.attrs) | ({"duplicate": sum(merged.repeated.values())} if merged.repeated else {})
-    return {
-        "Conventions": "CF-1.11",
+    history = f"{date}Z: oceanx {version('oceanx')} bake of {len(merged.parts)} files, {first} to {last}"
+    return origin(recipe, history, [Path(part.source).name for part in merged.parts]) | {
         "featureType": "point",
-        "title": recipe.title,
-        "institution": recipe.institution or "not stated",
-        "source": recipe.source or recipe.title,
-        "history": f"{date}Z: oceanx {version('oceanx')} bake of {len(merged.parts)} files, {first} to {last}",
-        "references": recipe.references or "not stated",
-        "license": recipe.licence or "not stated",
         **({"comment": merged.attrs["comment"]} if "comment" in merged.attrs else {}),
         FEATURE: merged.attrs.get(FEATURE, "point"),
         "rejected_total": json.dumps(out),
         **({REJECTED: merged.attrs[REJECTED]} if REJECTED in merged.attrs else {}),
-        "source_files": [Path(part.source).name for part in merged.parts],
-        "oceanx_version": version("oceanx"),
-        "oceanx_recipe": recipe.hash(),
         "oceanx_fingerprint": fingerprint,
     }

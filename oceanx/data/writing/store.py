@@ -28,7 +28,7 @@ from .blocks import Block, Record
 from .chunking import days_at_once, layout
 from .encode import Target, small_array
 from .extending import Before
-from .making import Job, explained, hands, made, make_here, make_there
+from .making import Job, disk_watched, hands, made, make_here, make_there
 from .metadata import TIME_UNITS, fingerprint, global_attrs, plain
 from .provenance import Provenance
 from .unfinished import Share, alone_for_a_moment, held, taken_up
@@ -133,10 +133,11 @@ def write(
         number, total = share or (1, 1)
         mine = [block for block in plan.blocks[number - 1 :: total] if not job.done(block)]
         try:
-            if scheduler:
-                explained(lambda: make_there(job, mine, scheduler, progress), work)
-            else:
-                explained(lambda: make_here(job, mine, hands(plan.block_bytes, workers), progress), work)
+            with disk_watched(work):
+                if scheduler:
+                    make_there(job, mine, scheduler, progress)
+                else:
+                    make_here(job, mine, hands(plan.block_bytes, workers), progress)
         except InputError:
             if not any((work / "done").glob("*.json")) and share is None:
                 remove(work)  # nothing was done that could be taken up again
@@ -144,7 +145,8 @@ def write(
         with alone_for_a_moment(work):
             if share and not ((work / "store").is_dir() and all(map(job.done, plan.blocks))):
                 return False
-            explained(lambda: _finish(work, plan, date), work)
+            with disk_watched(work):
+                _finish(work, plan, date)
             publish(work / "store", target)
     remove(work)
     return True
