@@ -111,9 +111,12 @@ def _opened(store: str | os.PathLike[str], catalog: str | os.PathLike[str] | Non
 
 
 def _summary(ds: xr.Dataset, where: str) -> Finding:
-    sizes = " × ".join(f"{size} {dim}" for dim, size in ds.sizes.items())
+    # A store lists its variables in the order of its folder, which is no order at all.
+    usual = ("time", "init_time", "lead_time", "depth", "latitude", "longitude")
+    dims = sorted(map(str, ds.sizes), key=lambda dim: (usual.index(dim) if dim in usual else len(usual), dim))
+    sizes = " × ".join(f"{ds.sizes[dim]} {dim}" for dim in dims)
     missing = np.atleast_1d(ds.attrs.get("missing_times", [])).size
-    said = f"{sizes}; {', '.join(map(str, ds.data_vars))}; {missing} missing times"
+    said = f"{sizes}; {', '.join(sorted(map(str, ds.data_vars)))}; {missing} missing times"
     return Finding("ok", f"{where}: {said}" if where else said)
 
 
