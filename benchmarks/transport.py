@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 from rounds import interleaved, middle, report
 
-from oceanx.physics.transport import FLUXES, Flux, transport, volume_flux
+from oceanx.physics.reconstruction import SCHEMES
+from oceanx.physics.transport import transport, volume_flux
 from oceanx.tensors.geometry import Geometry
 
 FORWARD, BOTH = 5, 13  # passes over one field
@@ -58,7 +59,7 @@ def cases(shape: tuple[int, int, int]) -> dict[str, Callable[[], object]]:
     tracer, u, v = (torch.randn(1, *shape, generator=generator) for _ in range(3))
     flux, cells = volume_flux(u, v, geometry), geometry.layers
     target = torch.empty_like(tracer)
-    leaf, pushed = tracer.clone().requires_grad_(), Flux(*(f.clone().requires_grad_() for f in flux))
+    leaf, pushed = tracer.clone().requires_grad_(), flux.map(lambda face: face.clone().requires_grad_())
     arriving = torch.randn(tracer.shape, generator=generator)
 
     def forward(scheme: str) -> Callable[[], object]:
@@ -69,10 +70,10 @@ def cases(shape: tuple[int, int, int]) -> dict[str, Callable[[], object]]:
         return work
 
     def both(scheme: str) -> Callable[[], object]:
-        return lambda: torch.autograd.grad(transport(leaf, pushed, cells, scheme), (leaf, *pushed), arriving)
+        return lambda: torch.autograd.grad(transport(leaf, pushed, cells, scheme), (leaf, pushed.x, pushed.y), arriving)
 
     result: dict[str, Callable[[], object]] = {"copy": lambda: target.copy_(tracer)}
-    for scheme in FLUXES:
+    for scheme in SCHEMES:
         result |= {f"{scheme}, forward": forward(scheme), f"{scheme}, forward and backward": both(scheme)}
     return result
 

@@ -162,19 +162,26 @@ def wet_mask(labelled: xr.Dataset) -> Float[Tensor, "depth lat lon"]:
     return torch.from_numpy(mask.transpose("depth", "latitude", "longitude").values.astype("float32"))
 
 
-def geometry(labelled: xr.Dataset) -> Geometry:
+def geometry(labelled: xr.Dataset, dtype: torch.dtype = torch.float32) -> Geometry:
     """The Geometry of `grid_of`: metrics of its cells and faces as tensors; one layer 1 m thick if it has no depth."""
     if min(labelled.sizes["latitude"], labelled.sizes["longitude"]) < 2:
         raise InputError("the grid has a single row or column; a model needs at least 2 × 2 cells")
     volume = "depth" in labelled.dims
     return Geometry(
-        torch.from_numpy(grid.edges(labelled.latitude.values).clip(-90.0, 90.0)),
-        torch.from_numpy(grid.edges(labelled.longitude.values)),
+        torch.from_numpy(_edges(labelled, "latitude")),
+        torch.from_numpy(_edges(labelled, "longitude")),
         torch.from_numpy(labelled.depth.values.astype("float64") if volume else np.zeros(1)),
         torch.from_numpy(labelled.thickness.values.astype("float64") if volume else np.ones(1)),
         wet_mask(labelled),
         periodic=grid.is_periodic(labelled.longitude),
+        dtype=dtype,
     )
+
+
+def _edges(labelled: xr.Dataset, axis: str) -> np.ndarray:
+    """Cell edges as areas have them: of a periodic axis with unequal spacing they span 360° all the same."""
+    bounds = grid.bounds(labelled)[f"{axis}_bnds"].values
+    return np.append(bounds[:, 0], bounds[-1, 1])
 
 
 def statistics(ds: xr.Dataset) -> dict[str, Float[Tensor, " level"]]:

@@ -83,7 +83,7 @@ class Hybrid(nn.Module):
 
     def drift(self, state: Mapping[str, Tensor]) -> Tendency:
         """Transport of the guided surface fields by the column's mean current, in their units per second."""
-        flow = Flux(*(flux.sum(1, keepdim=True) for flux in self._flow(state)))
+        flow = self._flow(state).map(lambda flux: flux.sum(1, keepdim=True))
         columns = self.geometry.columns
         return Tendency(
             {name: transport(state[name], flow, columns, self.config.scheme) for name in self.config.guided}

@@ -1,7 +1,8 @@
 """Bulk formulae for the exchange between sea and air (Large and Yeager 2009), cell by cell on arrays.
 
-Everything is in SI units and float64; `oceanx/ocean/fluxes.py` has the same on Datasets. The functions of one cell
-take and return numbers and can be read as the equations they are.
+Everything is in SI units and float64; `oceanx/ocean/fluxes.py` has the same on Datasets, and
+`oceanx/physics/surface_exchange.py` on tensors, differentiable. The functions of one cell take and return numbers and
+can be read as the equations they are.
 
 References
 ----------
@@ -17,18 +18,21 @@ from math import atan, exp, log, pi, sqrt
 import numba
 import numpy as np
 
-from ..vocabulary.constants import GRAVITY, ZERO_CELSIUS
-
-KARMAN = 0.4
-GAS_CONSTANT = 287.04  # J kg-1 K-1, of dry air
-HEAT_CAPACITY_AIR = 1000.5  # J kg-1 K-1
-LAPSE = 0.0098  # K m-1, adiabatic: makes a temperature at 2 m a potential temperature
-MOISTURE = 0.608  # Tv = T (1 + 0.608 q)
-OVER_SALT_WATER = 0.98  # vapour pressure lowered by salt
-STEFAN_BOLTZMANN = 5.670374419e-8  # W m-2 K-4
-WIND_HEIGHT, AIR_HEIGHT = 10.0, 2.0  # m: where ERA5 gives wind, and temperature and humidity
-LEAST_WIND = 0.5  # m s-1: below, gusts carry the exchange
-_LIMIT = 10.0  # of |ζ|
+from ..vocabulary.constants import (
+    AIR_HEIGHT,
+    GAS_CONSTANT,
+    GRAVITY,
+    HEAT_CAPACITY_AIR,
+    KARMAN,
+    LAPSE,
+    LARGEST_ZETA,
+    LEAST_WIND,
+    MOISTURE,
+    OVER_SALT_WATER,
+    STEFAN_BOLTZMANN,
+    WIND_HEIGHT,
+    ZERO_CELSIUS,
+)
 
 
 @numba.njit(cache=True)
@@ -146,8 +150,8 @@ def coefficients(
         q_star = damp / root * (moist - saturated)
         virtual = aloft * (1.0 + MOISTURE * moist)
         buoyancy = KARMAN * GRAVITY / u_star**2 * (theta_star / virtual + q_star / (moist + 1.0 / MOISTURE))
-        zeta_u = min(max(buoyancy * wind_height, -_LIMIT), _LIMIT)
-        zeta_t = min(max(buoyancy * air_height, -_LIMIT), _LIMIT)
+        zeta_u = min(max(buoyancy * wind_height, -LARGEST_ZETA), LARGEST_ZETA)
+        zeta_t = min(max(buoyancy * air_height, -LARGEST_ZETA), LARGEST_ZETA)
         scalar = psi_scalar(zeta_u)
         of_wind = (log(wind_height / 10.0) - psi_momentum(zeta_u)) / KARMAN
         of_scalar = (log(wind_height / 10.0) - scalar) / KARMAN

@@ -10,6 +10,18 @@ HEAT_CAPACITY = 3991.86795711963  # J kg-1 K-1, TEOS-10 cp0
 ZERO_CELSIUS = 273.15  # K
 SECONDS_PER_DAY = 86400.0
 
+# The air above the sea, as its bulk formulae have it (Large and Yeager 2004, doi:10.5065/D6KK98Q6).
+KARMAN = 0.4
+GAS_CONSTANT = 287.04  # J kg-1 K-1, of dry air
+HEAT_CAPACITY_AIR = 1000.5  # J kg-1 K-1
+LAPSE = 0.0098  # K m-1, adiabatic: makes a temperature at 2 m a potential temperature
+MOISTURE = 0.608  # Tv = T (1 + 0.608 q)
+OVER_SALT_WATER = 0.98  # vapour pressure lowered by salt
+STEFAN_BOLTZMANN = 5.670374419e-8  # W m-2 K-4
+WIND_HEIGHT, AIR_HEIGHT = 10.0, 2.0  # m: where ERA5 gives wind, and temperature and humidity
+LEAST_WIND = 0.5  # m s-1: below, gusts carry the exchange
+LARGEST_ZETA = 10.0  # of |ζ| = z / |L|
+
 # GLORYS12's 50 levels in metres (Copernicus Marine, GLOBAL_MULTIYEAR_PHY_001_030).
 GLORYS_LEVELS = (
     0.494025, 1.541375, 2.645669, 3.819495, 5.078224, 6.440614, 7.929560, 9.572997, 11.405000, 13.467140,

@@ -123,6 +123,9 @@ _DERIVED = (
                              "mean_northward_turbulent_surface_stress")),
     Variable("evs", "water_evapotranspiration_flux", "Evaporation, upward", "kg m-2 s-1", "derived", False,
              (-2.0e-4, 1.0e-3)),
+    Variable("t_below", "", "Temperature below the mixed layer", "degrees_C", "derived", False, (-3.0, 45.0)),
+    Variable("w_entrain", "", "Velocity of water entering the mixed layer from below", "m s-1", "derived", False,
+             (-0.1, 0.1)),
 )  # fmt: skip
 
 _STATIC = (

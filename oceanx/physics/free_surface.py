@@ -1,0 +1,192 @@
+"""The free surface: the fast waves of the depth-mean flow, in many short explicit steps within one long one.
+
+    A ∂η/∂t = −∇·U + A F        ∂ū/∂t = +f × ū − g ∇η + R        U = ū (H + η) Δy
+
+R is what the slow, three-dimensional terms do to the depth mean, held for the long step. Steps run half a long step
+beyond its end; sea surface and velocity are their means over one long step around it, which damps what the long step
+cannot resolve. Transport is the mean with which the sea surface moved, so that
+
+    A (η' − η) = −Δt ∇·U + Δt A F
+
+holds to round-off, whatever the weights: tracers carried by that transport see the volume that is there.
+
+References
+----------
+Shchepetkin & McWilliams (2005), Ocean Modelling 9, 347, doi:10.1016/j.ocemod.2004.08.002.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.operators import mean_x, mean_y, outflow, step_x, step_y
+
+from .momentum import Vector, vorticity_flux
+
+COURANT = 0.6  # of the fast steps, of 1 where forward–backward steps end being stable
+
+
+class Surface(NamedTuple):
+    """The sea surface (m), the depth-mean flow (m s-1), and the volume that a column moves through its faces (m3 s-1)."""
+
+    zos: Tensor
+    u_x: Tensor
+    v_y: Tensor
+    flux_x: Tensor
+    flux_y: Tensor
+
+
+class FreeSurface(nn.Module):
+    """Advances sea surface and depth-mean flow over one long step. Everything that rests is computed once.
+
+    Parameters
+    ----------
+    geometry
+        The grid; its columns' depth and open faces are those at rest.
+    gravity
+        m s-2.
+    """
+
+    inverse_depth: Tensor
+    depth_x: Tensor
+    depth_y: Tensor
+    per_depth_x: Tensor
+    per_depth_y: Tensor
+    width_x: Tensor
+    width_y: Tensor
+    per_area: Tensor
+    push_x: Tensor
+    push_y: Tensor
+    turning: Tensor
+    bound_x: Tensor
+    bound_y: Tensor
+
+    def __init__(self, geometry: Geometry, gravity: float):
+        super().__init__()
+        self.geometry, self.gravity = geometry, gravity
+        depth = geometry.bottom_depth
+        depth_x = (geometry.thickness * geometry.mask_x).sum(0, keepdim=True)
+        depth_y = (geometry.thickness * geometry.mask_y).sum(0, keepdim=True)
+        wet_x, wet_y = geometry.mask_x[:1], geometry.mask_y[:1]
+        corner = mean_y(depth_x * wet_x) + mean_x(depth_y * wet_y)
+        number = mean_y(wet_x) + mean_x(wet_y)
+        turning = geometry.coriolis_xy / torch.where(corner > 0, corner / number.clamp(min=0.5), 1.0)
+        fields = {
+            "inverse_depth": torch.where(depth > 0, 1 / depth.clamp(min=1e-6), 0.0),
+            "depth_x": depth_x,
+            "depth_y": depth_y,
+            "per_depth_x": torch.where(depth_x > 0, 1 / depth_x.clamp(min=1e-6), 0.0),
+            "per_depth_y": torch.where(depth_y > 0, 1 / depth_y.clamp(min=1e-6), 0.0),
+            "width_x": geometry.length_x * depth_x,  # the section through which a column's water goes, at rest
+            "width_y": geometry.length_y * depth_y,
+            "per_area": geometry.mask[:1] / geometry.area,
+            "push_x": gravity * wet_x / geometry.spacing_x,
+            "push_y": gravity * wet_y / geometry.spacing_y,
+            "turning": turning[None],
+        }
+        for name, field in fields.items():
+            self.register_buffer(name, field, persistent=False)
+        bound = self._turned(wet_x[None], wet_y[None], turning.abs())
+        bound = self._turned(bound.x, -bound.y, turning.abs())
+        self.register_buffer("bound_x", bound.x, persistent=False)
+        self.register_buffer("bound_y", -bound.y, persistent=False)
+
+    def substeps(self, seconds: float) -> int:
+        """How many short steps make one long step, an even number: by the fastest wave of the deepest narrow cell."""
+        g = self.geometry
+        sharp = (g.mask[:1] * g.bottom_depth) * (
+            (g.length_y / g.area) ** 2 + (g.length_x / g.area) ** 2
+        )  # narrowest way across: area over the longer of its faces
+        rate = (self.gravity * sharp.max()).sqrt().item()
+        return 2 * max(1, ceil(seconds * rate / COURANT / 2))
+
+    def coriolis(self, u_x: Tensor, v_y: Tensor) -> Vector:
+        """+f v̄ and −f ū of a depth-mean flow, in columns at rest (m s-2)."""
+        return self._turned(u_x, v_y, self.turning)
+
+    def forward(
+        self,
+        zos: Tensor,
+        u_x: Tensor,
+        v_y: Tensor,
+        push: Vector,
+        freshwater: Tensor,
+        seconds: float,
+        times: int,
+        run: Callable[..., Callable[..., tuple[Surface, Surface]]] = lambda function: function,
+    ) -> Surface:
+        """The Surface after `seconds`.
+
+        Parameters
+        ----------
+        zos, u_x, v_y
+            Sea surface (m) and depth-mean flow (m s-1), `[batch, 1, lat, lon]`.
+        push
+            R on faces, m s-2.
+        freshwater
+            F into the sea, m s-1.
+        times
+            Short steps in `seconds`, an even number; see `substeps`.
+        run
+            What makes the function of a short step fast, such as `compiled`.
+        """
+        now = Surface(zos, u_x, v_y, torch.zeros_like(u_x), torch.zeros_like(v_y))
+        mean = Surface(*(torch.zeros_like(field) for field in now))
+        short_step = run(self.short_step)
+        shares = torch.tensor(weights(times), dtype=zos.dtype, device=zos.device)
+        for share, still in shares:
+            now, mean = short_step(now, mean, push, freshwater, seconds / times, share, still)
+        return mean
+
+    def short_step(
+        self,
+        now: Surface,
+        mean: Surface,
+        push: Vector,
+        freshwater: Tensor,
+        seconds: float,
+        share: Tensor,
+        still: Tensor,
+    ) -> tuple[Surface, Surface]:
+        """The next Surface, and the mean with its share: of transport, with all shares that are still to come."""
+        after = self.advance(now, push, freshwater, seconds)
+        kept = [whole + share * part for whole, part in zip(mean[:3], after[:3], strict=True)]
+        through = [whole + still * part for whole, part in zip(mean[3:], after[3:], strict=True)]
+        return after, Surface(*kept, *through)
+
+    def advance(self, now: Surface, push: Vector, freshwater: Tensor, seconds: float) -> Surface:
+        """Forward for the sea surface, backward for its slope; Coriolis as `momentum.implicit_rotation` has it."""
+        factor = 1 + now.zos * self.inverse_depth
+        flux_x = now.u_x * self.width_x * mean_x(factor)
+        flux_y = now.v_y * self.width_y * mean_y(factor)
+        zos = now.zos + seconds * (freshwater - outflow(flux_x, flux_y) * self.per_area)
+        turned = self.coriolis(now.u_x, now.v_y)
+        more_x = seconds * (push.x + turned.x - self.push_x * step_x(zos))
+        more_y = seconds * (push.y + turned.y - self.push_y * step_y(zos))
+        half = seconds / 2
+        again = self.coriolis(more_x, more_y)
+        u_x = now.u_x + (more_x + half * again.x) / (1 + half**2 * self.bound_x)
+        v_y = now.v_y + (more_y + half * again.y) / (1 + half**2 * self.bound_y)
+        return Surface(zos, u_x, v_y, flux_x, flux_y)
+
+    def _turned(self, u_x: Tensor, v_y: Tensor, turning: Tensor) -> Vector:
+        return vorticity_flux(u_x * self.depth_x, v_y * self.depth_y, turning, None, None, self.geometry)
+
+
+def weights(times: int) -> list[tuple[float, float]]:
+    """For every short step: its share in the mean, and in mean transport: all shares from it on, per step.
+
+    Shares are equal within half a long step of its end, half as large on both edges: they sum to 1, and their mean
+    step is the last of the long step, so that those of transport sum to 1 as well.
+    """
+    half = times // 2
+    shares = [0.0] * (times + half + 1)
+    for step in range(half, times + half + 1):
+        shares[step] = (0.5 if step in (half, times + half) else 1.0) / times
+    return [(shares[step], sum(shares[step:]) / times) for step in range(1, times + half + 1)]

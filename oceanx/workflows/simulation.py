@@ -1,0 +1,227 @@
+"""Simulate: a labelled ocean and what drives it → the ocean of the days that follow, by equations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from oceanx.physics.guard import check_present
+from oceanx.tensors.state import State
+from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.progress import Progress
+
+from .physics_budget import Budget
+from .physics_edges import Boundary, zone
+from .physics_forcing import Between, Weather
+from .physics_labels import attrs_of, labelled, time_axis
+from .physics_march import March, legs
+from .physics_setup import AnyCore, Precision, Setup, set_up
+from .simulation_store import SimulationStore
+
+TOGETHER = 2**26  # bytes of output that are held before they are written
+_COUNTED = "counted "  # before what a budget carries beside the state
+_TIME_STEP = {"long_name": "Shortest time step since the output before", "units": "s"}
+
+Parts = Iterator[tuple[xr.Dataset, slice]]
+
+
+def simulate(
+    dataset: xr.Dataset,
+    forcing: xr.Dataset | None = None,
+    days: float = 10.0,
+    *,
+    core: AnyCore = "primitive_equations",
+    step: float | None = None,
+    every: str = "1D",
+    init_time: Any = None,
+    between: Between = "held",
+    boundary: Boundary = "start",
+    precision: Precision = "float32",
+    device: str | torch.device = "cpu",
+    to: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """The ocean at its start and `every` so often for so many days, as a labelled Dataset over `time`.
+
+    Parameters
+    ----------
+    dataset
+        The variables that the core begins from, at one moment or at several; NaN or 0 on land.
+    forcing
+        What drives it, on the same grid; None where nothing does. Without `time` it does not change.
+    core
+        A core's name, its Config, or plain values with a `kind`.
+    step
+        The longest step in seconds. Chosen day by day, of what currents, waves and mixing allow, if not given.
+    every
+        How far apart the outputs are; each is of its moment.
+    init_time
+        Which moment of the Dataset to start from, or what to call its only one.
+    between
+        `held`: forcing holds from its date to the next, as daily means do. `linear`: a straight line between dates.
+    boundary
+        What open edges of a region are drawn towards: `start`, what they were, or a Dataset with the core's variables.
+        `closed` makes walls of them.
+    precision, device
+        Of the arithmetic, and where it is done.
+    to
+        Write to this Zarr store as the run goes, and return it lazily. Without it everything is held in memory.
+    resume
+        Continue an interrupted run: the result is that of one that was not interrupted.
+
+    Raises
+    ------
+    InputError
+        A variable, date or unit that is missing or wrong, a value on land or none at sea, a `step` that is too long.
+    Diverged
+        Where the sea ceases to be made of numbers: which variable, where and when.
+
+    Examples
+    --------
+    >>> sim = ox.physics.simulate(ds, weather, days=30, init_time="2004-03-01")          # doctest: +SKIP
+    >>> sim.thetao.isel(time=-1, depth=0).plot()                                         # doctest: +SKIP
+    """
+    setup = set_up(dataset, core, init_time, precision, device)
+    times = output_times(setup.moment, days, every)
+    period = (times[0], times[-1])
+    weather = weather_of(setup, forcing, period, between)
+    march = March(setup.core, setup.moment, step, relax=zone(setup, boundary, period))
+    run = Run(setup, march, weather, times, Budget(setup.core))
+    template = run.template()
+    together = max(1, min(len(times), TOGETHER * len(times) // max(1, template.nbytes)))
+    if to is None:
+        made = []
+        for part, at in run.parts(together):
+            made.append(part)
+            if progress:
+                progress("simulate", at.stop, len(times))
+        whole = xr.concat(made, "time", combine_attrs="override", join="exact")
+        return whole.assign_coords(template.coords).assign_attrs(template.attrs)
+    store = SimulationStore(to, template, together, resume=resume, overwrite=overwrite)
+    for part, at in run.parts(together, *store.carried(setup.geometry.mask)):
+        store.carry(run.carried(), at)
+        store.write(part, at)
+        if progress:
+            progress("simulate", at.stop, len(times))
+    return store.publish()
+
+
+@dataclass
+class Run:
+    """A simulation under way: which outputs there are, and the state after the last one made."""
+
+    setup: Setup
+    march: March
+    weather: Weather
+    times: np.ndarray
+    budget: Budget
+    state: State = field(default_factory=lambda: State({}), init=False)
+
+    def parts(self, together: int, done: int = 0, carried: Mapping[str, Tensor] | None = None) -> Parts:
+        """The outputs from number `done` on, so many at a time, and which they are."""
+        self._begin(carried)
+        for first in range(done, len(self.times), together):
+            at = slice(first, min(first + together, len(self.times)))
+            yield xr.concat([self._output(n) for n in range(at.start, at.stop)], "time", join="exact"), at
+
+    def carried(self) -> dict[str, Tensor]:
+        """What the run goes on from."""
+        counted = {_COUNTED + name: torch.tensor(value) for name, value in self.budget.carried().items()}
+        return {**self.state, **counted}
+
+    def template(self) -> xr.Dataset:
+        """The simulation without its numbers: every label, attribute and coordinate."""
+        self._begin(None)
+        first = self._labelled()
+        variables = {}
+        for name, one in first.data_vars.items():
+            empty = dask.array.full(
+                (len(self.times), *one.shape[1:]), np.nan, dtype=one.dtype, chunks=(1, *one.shape[1:])
+            )
+            variables[name] = (one.dims, empty, one.attrs)
+        coords = {"time": time_axis(self.times), **self.setup.like.coords}
+        return xr.Dataset(variables, coords=coords, attrs=self._attrs())
+
+    @torch.no_grad()
+    def _begin(self, carried: Mapping[str, Tensor] | None) -> None:
+        if carried is None:
+            self.state = self.setup.core.begin(self.setup.fields)
+            self.budget.begin(self.state)
+        else:
+            self.state = State({name: f for name, f in carried.items() if not name.startswith(_COUNTED)})
+            counted = {name: float(f) for name, f in carried.items() if name.startswith(_COUNTED)}
+            self.budget.resume({name.removeprefix(_COUNTED): value for name, value in counted.items()})
+        self.march.look(self.state, self.setup.moment)
+
+    @torch.no_grad()
+    def _output(self, number: int) -> xr.Dataset:
+        """The output of this number, after all before it."""
+        self.march.shortest = np.inf
+        if number:
+            start, stop = self.times[number - 1 : number + 1]
+            for leg in legs(start, stop, self.weather.breaks(start, stop)):
+                told = self.weather.mean(leg.start, leg.stop)
+                self.budget.leg(self.state, told, leg.seconds)
+                self.state = self.march(self.state, told, leg)
+        return self._labelled()
+
+    def _labelled(self) -> xr.Dataset:
+        setup = self.setup
+        attrs = {name: attrs_of(setup.source, name) for name in setup.channels.names}
+        fields = {name: field for name, field in setup.core.end(self.state).items() if name in setup.channels.names}
+        made = labelled(fields, setup.channels, setup.like, attrs)
+        shortest = self.march.shortest if np.isfinite(self.march.shortest) else np.nan
+        made["time_step"] = ("time", np.array([shortest]), _TIME_STEP)
+        return made.merge(self.budget.at(self.state))
+
+    def _attrs(self) -> dict[str, str]:
+        setup, start = self.setup, self.times[0]
+        first = next(legs(start, self.times[-1], self.weather.breaks(start, self.times[-1])))
+        taken = self.march.substeps(self.state, self.weather.mean(first.start, first.stop), first)
+        told = f"{', '.join(self.weather.names)} ({self.weather.between})" if self.weather.names else "none"
+        return {
+            "Conventions": "CF-1.11",
+            "title": f"Simulation by the core {setup.kind}",
+            "source": f"oceanx {version('oceanx')}, equations of motion ({setup.kind})",
+            "institution": str(setup.source.attrs.get("institution", "unknown")),
+            "references": str(setup.source.attrs.get("references", "")),
+            "oceanx_core": setup.said,
+            "oceanx_substeps": f"{taken.reason} (the first leg; later ones as `time_step` says)",
+            "oceanx_step": "chosen" if self.march.step is None else f"{self.march.step:g} s at most",
+            "oceanx_forcing": told,
+            "oceanx_boundary": "open" if self.march.relax else "closed",
+            "oceanx_analysis_fingerprint": str(setup.source.attrs.get("oceanx_fingerprint", "unknown")),
+        }
+
+
+def output_times(start: np.datetime64, days: float, every: str) -> np.ndarray:
+    """The moments of output: the start, and `every` so often up to `days` later."""
+    try:
+        apart = np.timedelta64(pd.Timedelta(every).value, "ns")
+    except ValueError:
+        raise InputError(f"every {every!r}: is no duration; expected such as '1D' or '6h'") from None
+    length = np.timedelta64(pd.Timedelta(days=days).value, "ns")
+    if apart <= np.timedelta64(0) or length < apart or length % apart != np.timedelta64(0):
+        raise InputError(f"days {days:g}: expected a multiple of every={every!r}, and at least that long")
+    return start + np.arange(length // apart + 1) * apart
+
+
+def weather_of(
+    setup: Setup, forcing: xr.Dataset | None, period: tuple[np.datetime64, np.datetime64], between: Between
+) -> Weather:
+    """The core's forcing over a period; `InputError` if the Dataset lacks a variable or a day of it."""
+    if forcing is not None:
+        check_present(map(str, forcing.data_vars), setup.core.forcing)
+    return Weather(forcing, setup.core.forcing, setup.like, setup.geometry, period, between)

@@ -1,0 +1,75 @@
+"""A core that can be followed by hand: temperature carried by a current that does not change, warmed and damped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from oceanx.physics.courant import advection_rate, largest
+from oceanx.physics.transport import transport, volume_flux
+from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.integrate import heun, repeat
+from oceanx.tensors.state import Fields, State, Tendency
+from oceanx.vocabulary.config import Config
+
+CAPACITY = 4.0e6  # J m-3 K-1
+
+
+class CarriedConfig(Config):
+    """How fast temperature is forgotten (s-1)."""
+
+    kind: Literal["carried"] = "carried"
+    damping: float = 0.0
+
+    def build(self, geometry: Geometry) -> Carried:
+        return Carried(self, geometry)
+
+
+class Carried(nn.Module):
+    """∂T/∂t = −∇·(uT) + Q/(C h) − r T with Q = `ssr` into the uppermost level; u does not change."""
+
+    prognostic = ("thetao", "uo", "vo")
+    forcing = ("ssr",)
+
+    def __init__(self, config: CarriedConfig, geometry: Geometry):
+        super().__init__()
+        self.config, self.geometry, self.damping = config, geometry, config.damping
+
+    def begin(self, fields: Mapping[str, Tensor]) -> State:
+        return State(fields)
+
+    def end(self, state: State) -> dict[str, Tensor]:
+        return dict(state)
+
+    def terms(self, state: State, forcing: Fields) -> dict[str, Tendency]:
+        flow = volume_flux(state["uo"], state["vo"], self.geometry)
+        terms = {
+            "advection": transport(state["thetao"], flow, self.geometry.layers, "upwind"),
+            "damping": -self.damping * state["thetao"],
+        }
+        if "ssr" in forcing:
+            heat = forcing["ssr"] / (CAPACITY * self.geometry.thickness[:1]) * self.geometry.surface
+            rest = torch.zeros_like(state["thetao"][:, 1:])
+            terms["shortwave"] = torch.cat((heat.expand_as(state["thetao"][:, :1]), rest), 1)
+        return {name: Tendency({"thetao": change}) for name, change in terms.items()}
+
+    def rates(self, state: State) -> dict[str, float]:
+        flow = volume_flux(state["uo"], state["vo"], self.geometry)
+        return {"advection": largest(advection_rate(*flow, self.geometry.layers.volume), self.geometry)}
+
+    def forward(self, state: State, forcing: Fields, seconds: float, steps: int) -> State:
+        def dynamics(x: State) -> Tendency:
+            return sum(self.terms(x, forcing).values(), start=Tendency({}))
+
+        return repeat(heun, dynamics, state, seconds, steps)
+
+    def budget(self, state: State) -> dict[str, Tensor]:
+        volume = self.geometry.layers.volume * self.geometry.mask
+        return {"heat": CAPACITY * (state["thetao"].double() * volume).sum(), "volume": volume.sum()}
+
+    def supply(self, state: State, forcing: Fields) -> dict[str, Tensor]:
+        area = self.geometry.area * self.geometry.surface
+        return {"heat": (forcing["ssr"].double() * area).sum() if "ssr" in forcing else torch.zeros(())}
