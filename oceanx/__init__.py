@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import heatwaves, ocean, plot
+    from . import heatwaves, ocean, physics, plot
     from .data.baking import bake, plan
     from .data.shelf.catalog import catalog, open
     from .data.writing.rechunking import rechunk
@@ -42,7 +42,7 @@ _VERBS = {
     "climatology": "workflows.references",
     "score": "workflows.evaluation",
 }
-_NOUNS = ("heatwaves", "ocean", "plot")
+_NOUNS = ("heatwaves", "ocean", "physics", "plot")
 
 __all__ = [
     "bake",
@@ -56,6 +56,7 @@ __all__ = [
     "ocean",
     "open",
     "persistence",
+    "physics",
     "plan",
     "plot",
     "preset",

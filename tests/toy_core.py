@@ -39,10 +39,10 @@ class Carried(nn.Module):
         self.config, self.geometry, self.damping = config, geometry, config.damping
 
     def begin(self, fields: Mapping[str, Tensor]) -> State:
-        return State(fields)
+        return State({**fields, "gained_heat": torch.zeros_like(fields["thetao"][:, :1])})
 
     def end(self, state: State) -> dict[str, Tensor]:
-        return dict(state)
+        return {name: state[name] for name in self.prognostic}
 
     def terms(self, state: State, forcing: Fields) -> dict[str, Tendency]:
         flow = volume_flux(state["uo"], state["vo"], self.geometry)
@@ -54,11 +54,12 @@ class Carried(nn.Module):
             heat = forcing["ssr"] / (CAPACITY * self.geometry.thickness[:1]) * self.geometry.surface
             rest = torch.zeros_like(state["thetao"][:, 1:])
             terms["shortwave"] = torch.cat((heat.expand_as(state["thetao"][:, :1]), rest), 1)
-        return {name: Tendency({"thetao": change}) for name, change in terms.items()}
+        changes = {name: Tendency({"thetao": change}) for name, change in terms.items()}
+        return changes | ({"counting": Tendency({"gained_heat": forcing["ssr"]})} if "ssr" in forcing else {})
 
     def rates(self, state: State) -> dict[str, float]:
         flow = volume_flux(state["uo"], state["vo"], self.geometry)
-        return {"advection": largest(advection_rate(*flow, self.geometry.layers.volume), self.geometry)}
+        return {"advection": largest(advection_rate(flow.x, flow.y, self.geometry.layers.volume), self.geometry)}
 
     def forward(self, state: State, forcing: Fields, seconds: float, steps: int) -> State:
         def dynamics(x: State) -> Tendency:
@@ -67,9 +68,9 @@ class Carried(nn.Module):
         return repeat(heun, dynamics, state, seconds, steps)
 
     def budget(self, state: State) -> dict[str, Tensor]:
-        volume = self.geometry.layers.volume * self.geometry.mask
-        return {"heat": CAPACITY * (state["thetao"].double() * volume).sum(), "volume": volume.sum()}
-
-    def supply(self, state: State, forcing: Fields) -> dict[str, Tensor]:
-        area = self.geometry.area * self.geometry.surface
-        return {"heat": (forcing["ssr"].double() * area).sum() if "ssr" in forcing else torch.zeros(())}
+        volume, area = self.geometry.layers.volume * self.geometry.mask, self.geometry.area * self.geometry.surface
+        return {
+            "heat": CAPACITY * (state["thetao"].double() * volume).sum(),
+            "gained_heat": (state["gained_heat"].double() * area).sum(),
+            "volume": volume.sum(),
+        }

@@ -99,4 +99,5 @@ class NamedNetwork(nn.Module):
         return static.to(like.dtype).expand(like.shape[0], -1, -1, -1)
 
     def _physical(self, name: str, written: Tensor) -> Tensor:
-        return written.float() * self._value(f"{name}_increment_std") * self._wet(name)
+        spread = self._value(f"{name}_increment_std")  # in whose precision the ocean is; the network may have less
+        return written.to(spread.dtype) * spread * self._wet(name)

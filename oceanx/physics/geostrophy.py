@@ -94,7 +94,10 @@ def geostrophic_current(
     """
     baroclinic = pressure_gradient(anomaly, zos, geometry, gravity, reference)
     surface = surface_gradient(zos, geometry, gravity)
-    return balanced(Acceleration(baroclinic.x + surface.x, baroclinic.y + surface.y), geometry, balance, weak)
+    push = Acceleration(  # the slope of the sea surface is not felt through faces that are closed at depth
+        baroclinic.x + surface.x * geometry.mask_x, baroclinic.y + surface.y * geometry.mask_y
+    )
+    return balanced(push, geometry, balance, weak)
 
 
 def thermal_wind(

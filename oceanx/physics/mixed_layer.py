@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -74,7 +73,7 @@ class SlabMixedLayer(nn.Module):
         self,
         geometry: Geometry,
         *,
-        forced_by: Literal["fluxes", "weather"] = "fluxes",
+        forced_by: str = "fluxes",
         currents: bool = False,
         ekman: bool = False,
         entrainment: bool = False,

@@ -20,7 +20,7 @@ def place(geometry: Geometry, cell: Sequence[int], levels: int = 0) -> str:
     k, j, i = cell[-3:]
     latitude, longitude = geometry.latitude[j].item(), geometry.longitude[i].item()
     words = f"x {length(longitude)}, y {length(latitude)}" if on_plane(geometry) else degrees(latitude, longitude)
-    return words if levels == 1 < len(geometry.depth) else f"{words}, {geometry.depth[k].item():.3g} m deep"
+    return words if levels == 1 < len(geometry.depth) else f"{words}, {geometry.depth[k].item():.4g} m deep"
 
 
 def degrees(latitude: float, longitude: float) -> str:

@@ -43,16 +43,11 @@ def hydrostatic(
     anomaly
         Of density, `[batch, depth, lat, lon]`, kg m-3.
     thickness
-        Of the layers as they are, in m: `geometry.thickness`, or with the surface `layer_thickness`.
+        Of the layers as they are, in m: `geometry.thickness`, or what the surface makes of it.
     """
     first = 0.5 * (anomaly * thickness)[..., :1, :, :]
     further = 0.25 * (anomaly + above(anomaly)) * (thickness + above(thickness))
     return (gravity / reference) * torch.cat((first, further[..., 1:, :, :]), dim=-3).cumsum(dim=-3)
-
-
-def layer_thickness(zos: Tensor, geometry: Geometry) -> Tensor:
-    """Thickness (m) of every layer under this sea surface: Δz (1 + η/H)."""
-    return geometry.thickness * (1 + zos / _depth(geometry))
 
 
 def pressure_gradient(
@@ -71,9 +66,10 @@ def pressure_gradient(
     zos
         Sea surface height, `[batch, 1, lat, lon]`, m.
     """
-    pressure = hydrostatic(anomaly, layer_thickness(zos, geometry), gravity, reference)
+    depth = torch.where(geometry.bottom_depth > 0, geometry.bottom_depth, 1.0)  # on land nothing is divided by nothing
+    pressure = hydrostatic(anomaly, geometry.thickness * (1 + zos / depth), gravity, reference)
     middle = (geometry.interfaces[1:] + geometry.interfaces[:-1])[:, None, None] / 2
-    rise = zos * (1 - middle / _depth(geometry))  # of each level above its mean depth
+    rise = zos * (1 - middle / depth)  # of each level above its mean depth
     weight = anomaly * (gravity / reference)
     return Acceleration(
         -(step_x(pressure) + mean_x(weight) * step_x(rise)) * (geometry.mask_x / geometry.spacing_x),
@@ -93,8 +89,3 @@ def surface_gradient(zos: Tensor, geometry: Geometry, gravity: float = GRAVITY) 
         step_x(zos) * (-gravity * geometry.mask_x[:1] / geometry.spacing_x),
         step_y(zos) * (-gravity * geometry.mask_y[:1] / geometry.spacing_y),
     )
-
-
-def _depth(geometry: Geometry) -> Tensor:
-    """Of the column; 1 on land, where nothing is divided by nothing."""
-    return torch.where(geometry.bottom_depth > 0, geometry.bottom_depth, 1.0)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 Shift = Callable[[Tensor], Tensor]
 Coefficient = Tensor | float
-_TINY = 1e-30  # squared, in the tracer's unit: so flat that no profile is smoother than another
+_TINY = 1e-36  # squared, in the tracer's unit: so flat that no profile is smoother than another
 
 
 class Way(NamedTuple):

@@ -35,7 +35,7 @@ EDGES = ("west", "east", "south", "north")
 
 # The weight at a distance s from the edge, 0 at the edge and 1 at the inner end of the zone.
 PROFILES: dict[str, Callable[[Tensor], Tensor]] = {
-    "cosine": lambda s: (0.5 * math.pi * s.clamp(0, 1)).cos() ** 2,
+    "cosine": lambda s: torch.where(s < 1, (0.5 * math.pi * s).cos() ** 2, torch.zeros_like(s)),
     "linear": lambda s: 1 - s.clamp(0, 1),
     "tanh": lambda s: torch.where(s < 1, 1 - (5 * s).tanh(), torch.zeros_like(s)),  # Martinsen & Engedahl over 10 cells
 }

@@ -169,7 +169,7 @@ def _depth(geometry: Geometry, depth: Tensor | None) -> Tensor:
         raise InputError(
             f"depth: found shape {tuple(depth.shape)}, expected {tuple(geometry.area.shape)}, one value for every cell"
         )
-    if bool(((depth <= 0) & (geometry.mask[0] > 0)).any()):
+    if bool((~(depth > 0) & (geometry.mask[0] > 0)).any()):
         raise InputError("depth: found wet cells where it is not above 0 m; make them land in the geometry's mask")
     return depth.to(geometry.area)[None]
 

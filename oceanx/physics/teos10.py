@@ -1,8 +1,8 @@
 """Sea water by TEOS-10: conservative temperature, specific volume (75 terms) and Boussinesq density (55 terms).
 
-All are polynomials, in Horner's form with their coefficients as plain numbers, so that compiled code reads each field
-once. Salinity enters through a square root, x = √(S/40) or s = √((S_A + d)/40.189); temperature as τ = Θ/40; depth or
-pressure as ζ = z/10⁴. Absolute salinity is practical salinity times 35.16504/35: sea salt of standard composition.
+All are polynomials whose coefficients are plain numbers, so that compiled code reads each field once. Salinity enters
+through a square root, x = √(S/40) or s = √((S_A + d)/40.189); temperature as τ = Θ/40; depth or pressure as ζ = z/10⁴.
+Absolute salinity is practical salinity times 35.16504/35: sea salt of standard composition.
 
 References
 ----------
@@ -13,7 +13,7 @@ Roquet, Madec, McDougall & Barker (2015), Ocean Modelling 90, 29, doi:10.1016/j.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,15 +112,24 @@ def density_in_situ(thetao: Tensor, so: Tensor, pressure: Tensor | float) -> Ten
     return 1 / specific_volume(absolute_salinity(so), conservative_temperature(thetao, so), pressure)
 
 
-def sea_pressure(depth: Tensor, latitude: Tensor) -> Tensor:
-    """Sea pressure (dbar) of depth (m, positive down) and latitude (degrees).
+def sea_pressure(depth: Tensor, latitude: Tensor | float) -> Tensor:
+    """Sea pressure (dbar) of depth (m, positive down) and latitude (degrees): under water of 0 °C and 35.16504 g kg-1.
+
+    With h the dynamic enthalpy of that water, h(p) = g(φ) (z + ½ γ z²), by two steps of Newton's, the second of which
+    is exact to 1e-6 dbar. Gravity grows downwards by γ.
 
     References
     ----------
-    Saunders (1981), J. Phys. Oceanogr. 11, 573, doi:10.1175/1520-0485(1981)011<0573:PCOPTD>2.0.CO;2.
+    IOC, SCOR and IAPSO (2010), §3.32 and appendix D; Moritz (2000), J. Geodesy 74, 128, doi:10.1007/s001900050278.
     """
-    gravity = 1 - 5.92e-3 - 5.25e-3 * torch.deg2rad(latitude).sin() ** 2
-    return 2 * depth / (gravity + (gravity**2 - 8.84e-6 * depth).sqrt())
+    poleward = torch.sin(torch.deg2rad(torch.as_tensor(latitude, dtype=depth.dtype, device=depth.device))) ** 2
+    gravity = 9.780327 * (1 + (5.2792e-3 + 2.32e-5 * poleward) * poleward)
+    energy = gravity * depth * (1 + 1.13e-7 * depth)
+    pressure = 1.01 * depth
+    for _ in range(2):
+        enthalpy = _series(_DYNAMIC_ENTHALPY, pressure / 1e4)
+        pressure = pressure + (energy - enthalpy) / (1e4 * _series(_COLD_VOLUME, pressure / 1e4))
+    return pressure
 
 
 def density_anomaly(thetao: Tensor, so: Tensor, depth: Tensor | float) -> Tensor:
@@ -136,27 +145,36 @@ def density_anomaly(thetao: Tensor, so: Tensor, depth: Tensor | float) -> Tensor
 
 def standard_density(depth: Tensor) -> Tensor:
     """Density (kg m-3) of water of 10 °C and 35 at this depth (m); with `density_anomaly` it is density in situ."""
-    return _horner(_STANDARD, depth / 1e4)
+    return _series(_STANDARD, depth / 1e4)
 
 
 def _warmth(thetao: Tensor, so: Tensor) -> Tensor:
     """Conservative temperature less that of water of 10 °C and 35."""
     square = so / 40
-    root = square.clamp(min=1e-12).sqrt()  # fresh water, and land, where its slope would be infinite
+    root = square.clamp(min=1e-24).sqrt()  # fresh water, and land, where its slope would be infinite
     return _polynomial((_WARMTH,), (square - 0.875) / (root + math.sqrt(0.875)), (thetao - 10) / 40, 0.0)
 
 
-def _polynomial(planes: Sequence[Rows], s: Tensor, t: Tensor, z: Tensor | float) -> Tensor:
-    """Σ c_kji sⁱ tʲ zᵏ."""
-    return _horner([_horner([_horner(row, s) for row in rows], t) for rows in planes], z)
+def _polynomial(planes: tuple, s: Tensor, t: Tensor, z: Tensor | float) -> Tensor:
+    """Σ c_kji sⁱ tʲ zᵏ, the powers of z first: where z is the same for a whole level they cost nothing."""
+    rows = [
+        [_series([plane[j][i] for plane in planes if len(plane) > j and len(plane[j]) > i], z) for i in range(len(row))]
+        for j, row in enumerate(planes[0])
+    ]
+    return _series([_series(row, s) for row in rows], t)
 
 
-def _horner(coefficients: Sequence, x: Tensor | float) -> Tensor:
-    """Σ c_n xⁿ, of numbers or fields c."""
-    total = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
-    return total
+def _series(coefficients: tuple | list, x: Any) -> Any:
+    """Σ c_n xⁿ of numbers or fields c, in pairs: chains of sums are short, and a processor works on several at once.
+
+    References
+    ----------
+    Estrin (1960), Proc. Western Joint Computer Conf., 33, doi:10.1145/1460361.1460365.
+    """
+    while len(coefficients) > 1:
+        pairs = [low + high * x for low, high in zip(coefficients[::2], coefficients[1::2], strict=False)]
+        coefficients, x = [*pairs, *coefficients[2 * len(pairs) :]], x * x
+    return coefficients[0]
 
 
 def _about(rows: Rows, s: float, t: float) -> Rows:
@@ -177,6 +195,8 @@ def _without_constant(rows: Rows) -> Rows:
     return ((0.0, *rows[0][1:]), *rows[1:])
 
 
+_COLD_VOLUME = tuple(_series(rows[0], math.sqrt((35.16504 + 24) / UNIT)) for rows in VOLUME)
+_DYNAMIC_ENTHALPY = (0.0, *(1e8 * volume / (k + 1) for k, volume in enumerate(_COLD_VOLUME)))
 _HEAT = tuple(tuple(c / HEAT_CAPACITY for c in row) for row in _about(ENTHALPY, math.sqrt(0.875), 0.25))
 _STANDARD_HEAT = _HEAT[0][0]
 _WARMTH = _without_constant(_HEAT)

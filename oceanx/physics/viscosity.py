@@ -22,7 +22,7 @@ Griffies & Hallberg (2000), Mon. Weather Rev. 128, 2935, doi:10.1175/1520-0493(2
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from oceanx.vocabulary.errors import unknown
 
 from .mixing import on_faces
 
-Slip = Literal["free", "no"]
+SLIPS = ("free", "no")
 
 
 class Deformation(NamedTuple):
@@ -70,7 +70,7 @@ def viscosity(
     v_y: Tensor,
     geometry: Geometry,
     nu: float | Tensor,
-    slip: Slip = "free",
+    slip: str = "free",
     thickness: Tensor | None = None,
 ) -> Friction:
     """Harmonic friction: what the stress ν D does to the flow per mass.
@@ -86,8 +86,8 @@ def viscosity(
     thickness
         Of the layers at cell centres, where they breathe (m): a stress acts on its layer, a mass moves with it.
     """
-    if slip not in ("free", "no"):
-        raise unknown("slip", slip, ("free", "no"))
+    if slip not in SLIPS:
+        raise unknown("slip", slip, SLIPS)
     tension, shear = deformation(u_x, v_y, geometry)
     tension, shear = nu * tension, _at_corners(nu) * shear
     if thickness is None:
@@ -103,7 +103,7 @@ def biharmonic_viscosity(
     v_y: Tensor,
     geometry: Geometry,
     nu4: float | Tensor,
-    slip: Slip = "free",
+    slip: str = "free",
     thickness: Tensor | None = None,
 ) -> Friction:
     """Biharmonic friction, −L(ν₄ L(u)) with L the harmonic one of ν = 1: it damps the smallest scales most.

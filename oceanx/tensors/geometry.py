@@ -1,10 +1,10 @@
 """Geometry: the metrics of a rectilinear C-grid, on the sphere or on a plane, as tensors from coordinates alone.
 
-  ┌──v_y──● xy        Tracers sit at cell centres. A name ending in `_x` lives on the east face of its cell, `_y` on
-  │   T  u_x          the north face, `_xy` on the north-east corner, and `_z` on the bottom face, between its cell
-  └───────┘           and the one below. Levels run downwards. A face is open where both its cells are wet; the last
-                      column's east face only where longitude is periodic, the last row's north face never (on a
-                      plane it may be), the last level's bottom face never.
+┌──v_y──● xy        Tracers sit at cell centres. A name ending in `_x` lives on the east face of its cell, `_y` on
+│   T  u_x          the north face, `_xy` on the north-east corner, and `_z` on the bottom face, between its cell
+└───────┘           and the one below. Levels run downwards. A face is open where both its cells are wet; the last
+                    column's east face only where longitude is periodic, the last row's north face never (on a
+                    plane it may be), the last level's bottom face never.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from oceanx.vocabulary.constants import EARTH_RADIUS, ROTATION
 
@@ -191,12 +192,12 @@ class Geometry(nn.Module):
 
 def east(field: Tensor) -> Tensor:
     """Each cell's eastern neighbour (the last column sees the first)."""
-    return torch.roll(field, -1, dims=-1)
+    return _turned(field, -1)
 
 
 def west(field: Tensor) -> Tensor:
     """Each cell's western neighbour (the first column sees the last)."""
-    return torch.roll(field, 1, dims=-1)
+    return _turned(field, 1)
 
 
 def north(field: Tensor) -> Tensor:
@@ -217,6 +218,20 @@ def below(field: Tensor) -> Tensor:
 def above(field: Tensor) -> Tensor:
     """Each cell's neighbour one level up (the first level sees the last: mask what lies between)."""
     return torch.roll(field, 1, dims=-3)
+
+
+def _turned(field: Tensor, columns: int) -> Tensor:
+    """`torch.roll` along a row, by one column either way.
+
+    A compiler makes vectors of slices, and goes one by one through what is counted modulo the length of a row: so for
+    it the row is put together of two slices, each padded with zeros, and added.
+    """
+    if not torch.compiler.is_compiling():
+        return torch.roll(field, columns, dims=-1)
+    rest = field.shape[-1] - 1
+    if columns < 0:
+        return pad(field[..., 1:], (0, 1)) + pad(field[..., :1], (rest, 0))
+    return pad(field[..., :-1], (1, 0)) + pad(field[..., -1:], (0, rest))
 
 
 def _sphere(phi: Tensor, lam: Tensor, periodic: bool) -> Axes:

@@ -111,6 +111,7 @@ _DERIVED = (
     Variable("sigma0", "sea_water_sigma_theta", "Potential density anomaly", "kg m-3", "derived", True,
              (-10.0, 60.0), ("sigma_theta",)),
     Variable("rho", "sea_water_density", "Density in situ", "kg m-3", "derived", True, (980.0, 1100.0)),
+    Variable("vorticity", "ocean_relative_vorticity", "Relative vorticity", "s-1", "derived", True),
     Variable("ugos", "surface_geostrophic_eastward_sea_water_velocity", "Geostrophic eastward velocity", "m s-1",
              "derived", False, (-10.0, 10.0)),
     Variable("vgos", "surface_geostrophic_northward_sea_water_velocity", "Geostrophic northward velocity", "m s-1",

@@ -13,7 +13,7 @@ from oceanx.tensors.state import State
 from oceanx.vocabulary.errors import unknown
 
 from .physics_forcing import Weather
-from .physics_march import Leg
+from .physics_march import Leg, seen_from
 from .physics_setup import Setup
 
 CELLS = 5.0  # width of the zone
@@ -40,12 +40,15 @@ def zone(
         return None
     width = CELLS * float(geometry.area[geometry.surface[0] > 0].mean() ** 0.5)
     held = relaxation_zone(geometry, width, SECONDS)
+    start = setup.core.begin(setup.fields)
+    ours = [name for name, seen in seen_from(setup.core, start).items() if seen]
     if isinstance(boundary, str):
-        fixed = setup.core.begin(setup.fields)
+        fixed = start.only(tuple(ours))
         return lambda state, leg: relax(state, fixed, held, leg.seconds)
     outside = Weather(boundary, setup.channels.names, setup.like, geometry, period, "linear", what="boundary")
 
     def towards(state: State, leg: Leg) -> State:
-        return relax(state, setup.core.begin(outside.mean(leg.start, leg.stop)), held, leg.seconds)
+        target = setup.core.begin(outside.mean(leg.start, leg.stop)).only(tuple(ours))
+        return relax(state, target, held, leg.seconds)
 
     return towards

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -63,6 +64,8 @@ class Weather:
         self.labels = np.array([], dtype="datetime64[ns]")
         if ds is None or not self.names:
             return
+        if "depth" in ds.dims and "depth" not in like.dims:
+            ds = ds.isel(depth=0, drop=True)  # to a core of the surface, the surface is all there is
         grid.same_grid(like.drop_dims("depth", errors="ignore"), ds)
         self._channels = channels_of(ds, self.names, like)
         self._geometry = geometry
@@ -140,7 +143,8 @@ def blend(fields: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> Field
         return Fields({})
     if len(fields) == 1:
         return Fields(fields[0])
-    return Fields({name: sum(s * f[name] for f, s in zip(fields, shares, strict=True)) for name in fields[0]})
+    parts = [{name: share * f for name, f in some.items()} for some, share in zip(fields, shares, strict=True)]
+    return Fields({name: torch.stack([part[name] for part in parts]).sum(0) for name in fields[0]})
 
 
 def _present(chosen: xr.Dataset, ds: xr.Dataset, what: str) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,25 +65,33 @@ def in_our_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     """The Dataset with these variables in the units of the vocabulary; what says no unit is taken to have ours."""
     changed = {}
     for name in names:
-        found = ds[name].attrs.get("units")
-        if name in VARIABLES and found is not None:
+        attrs = ds[name].attrs
+        found = attrs.get("units")
+        # A kelvin between two readings is a degree Celsius: nothing to convert.
+        difference = attrs.get("units_metadata") == "temperature: difference"
+        if name in VARIABLES and found is not None and not difference:
             wanted = VARIABLES[name].units
-            changed[name] = conversion(str(found), wanted, name)(ds[name]).assign_attrs(ds[name].attrs, units=wanted)
+            convert = conversion(str(found), wanted, name)
+            values = xr.apply_ufunc(convert, ds[name], dask="allowed", keep_attrs=True)
+            changed[name] = values.assign_attrs(units=wanted)
     return ds.assign(changed)
 
 
 def labelled(
-    fields: dict[str, Tensor], channels: Channels, like: xr.Dataset, attrs: dict[str, dict[str, Any]]
+    fields: Mapping[str, Tensor], volume: Collection[str], like: xr.Dataset, attrs: Mapping[str, Mapping[str, Any]]
 ) -> xr.Dataset:
-    """Fields `[time, depth, lat, lon]` as a Dataset over `time` (without labels of its own), NaN on land."""
+    """Fields `[time, depth, lat, lon]` as a Dataset over `time`, which gets no dates here, NaN on land.
+
+    Those named in `volume` keep their levels; the others have one, and lose it.
+    """
     mask = seam.wet_mask(like)
     made = {}
     for name, field in fields.items():
-        values = field.detach().cpu()
-        values = torch.where(seam.wet_of(values, mask), values, torch.nan).numpy()
-        volume = name in channels.volume
-        dims = ("time", *(("depth",) if volume else ()), "latitude", "longitude")
-        made[name] = (dims, values if volume else values[:, 0], attrs.get(name, {}))
+        there = field.detach().cpu()
+        values = torch.where(seam.wet_of(there, mask), there, torch.nan).numpy()
+        deep = name in volume
+        dims = ("time", *(("depth",) if deep else ()), "latitude", "longitude")
+        made[name] = (dims, values if deep else values[:, 0], attrs.get(name, {}))
     return xr.Dataset(made, coords=like.coords)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,11 +20,13 @@ from oceanx.physics.guard import check_fields, check_geometry
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.channels import Channels
 from oceanx.vocabulary.errors import InputError, unknown
+from oceanx.vocabulary.names import VARIABLES
 
-from .physics_cores import CoreConfig, config_of
+from .physics_cores import CoreConfig, config_of, forced
 from .physics_labels import channels_of, in_our_units, one_moment
 
 Precision = Literal["float32", "float64"]
+FLOW = ("uo", "vo", "zos")  # what is 0 at rest
 AnyCore = str | Mapping[str, Any] | CoreConfig
 
 
@@ -72,10 +74,23 @@ def set_up(
     dataset: xr.Dataset,
     core: AnyCore,
     init_time: Any = None,
+    *,
+    forcing: xr.Dataset | None = None,
+    at_rest: bool = False,
+    compile: bool | None = None,
     precision: Precision = "float32",
     device: str | torch.device = "cpu",
 ) -> Setup:
     """The Setup of a core on one moment of a Dataset.
+
+    Parameters
+    ----------
+    forcing
+        What will drive it: a core whose Config leaves open what it is forced by takes what this holds.
+    at_rest
+        Whether current and sea level, where the Dataset lacks them, are 0.
+    compile
+        Whether a core that can is compiled; None leaves it to its Config.
 
     Raises
     ------
@@ -83,11 +98,21 @@ def set_up(
         If the Dataset has no such moment, lacks a variable that the core begins from, has other units, runs along
         descending axes, or has a wet cell without or a dry one with a value.
     """
-    config = config_of(core)
+    dtype = _dtype(precision)
+    config = config_of(core, compile)
     ds, moment = one_moment(dataset, init_time)
     grid.bounds(ds)  # refuses axes that are missing or do not ascend
     ds = grid.complete(ds)
-    made, channels, like = _built(config, ds, _dtype(precision))
+    levels = tuple(map(float, ds.depth.values)) if "depth" in ds.dims else ()
+    like = seam.grid_of(ds, Channels(volume=("any",) if levels else (), depth=levels))
+    config, made = forced(config, seam.geometry(like, dtype), forcing)
+    ds = still(ds, made.prognostic) if at_rest else ds
+    channels = channels_of(ds, made.prognostic)
+    _refuse_lacking(ds, made.prognostic)
+    if levels and not channels.volume:
+        # All that it advances lives at the surface: the levels below are nothing to it.
+        like = seam.grid_of(ds, channels)
+        made = config.build(seam.geometry(like, dtype))
     if isinstance(made, nn.Module):
         made = made.to(device)
     check_geometry(made.geometry)
@@ -116,24 +141,26 @@ def filled(ds: xr.Dataset, channels: Channels, geometry: Geometry, where: str) -
     return fields
 
 
-def _built(config: CoreConfig, ds: xr.Dataset, dtype: torch.dtype) -> tuple[Core, Channels, xr.Dataset]:
-    """The core on all levels of the Dataset; on the surface alone, if that is where all it advances lives."""
-    everywhere = (
-        Channels(volume=("any",), depth=tuple(map(float, ds.depth.values))) if "depth" in ds.dims else Channels()
-    )
-    like = seam.grid_of(ds, everywhere)
-    made = config.build(seam.geometry(like, dtype))
-    channels = channels_of(ds, made.prognostic)
-    lacking = [name for name in made.prognostic if name not in ds.data_vars]
+def _refuse_lacking(ds: xr.Dataset, names: Iterable[str]) -> None:
+    lacking = [name for name in names if name not in ds.data_vars]
     if lacking:
+        mend = "say at_rest=True, or " if set(lacking) <= {*FLOW} else ""
         raise InputError(
-            f"{lacking[0]}: the Dataset lacks this variable, which the core begins from {list(made.prognostic)}; open "
-            f"the store that holds it too, or start from rest with dataset.assign({lacking[0]}=…)"
+            f"the Dataset lacks {', '.join(lacking)}, which the core begins from; {mend}open the store that has it"
         )
-    if everywhere.volume and not channels.volume:
-        like = seam.grid_of(ds, channels)
-        made = config.build(seam.geometry(like, dtype))
-    return made, channels, like
+
+
+def still(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+    """The Dataset with a current and a sea level of 0, where a core wants them and it has none."""
+    mask = ds["mask"] if "mask" in ds.coords else grid.wet_mask(ds)
+    nothing = xr.zeros_like(mask, dtype="float32").reset_coords(drop=True).where(mask == 1)
+    made = {}
+    for name in names:
+        if name in FLOW and name not in ds.data_vars:
+            deep = name != "zos" or "depth" not in nothing.dims
+            field = nothing if deep else nothing.isel(depth=0, drop=True)
+            made[name] = field.assign_attrs(VARIABLES[name].attrs)
+    return ds.assign(made)
 
 
 def _dtype(precision: str) -> torch.dtype:

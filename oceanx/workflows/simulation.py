@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,11 +25,12 @@ from .physics_budget import Budget
 from .physics_edges import Boundary, zone
 from .physics_forcing import Between, Weather
 from .physics_labels import attrs_of, labelled, time_axis
-from .physics_march import March, legs
+from .physics_march import DAY, March, legs
 from .physics_setup import AnyCore, Precision, Setup, set_up
 from .simulation_store import SimulationStore
 
 TOGETHER = 2**26  # bytes of output that are held before they are written
+WORTH_COMPILING = 10**6  # cells times days of a run
 _COUNTED = "counted "  # before what a budget carries beside the state
 _TIME_STEP = {"long_name": "Shortest time step since the output before", "units": "s"}
 
@@ -44,8 +46,10 @@ def simulate(
     step: float | None = None,
     every: str = "1D",
     init_time: Any = None,
+    at_rest: bool = False,
     between: Between = "held",
     boundary: Boundary = "start",
+    compile: bool | None = None,
     precision: Precision = "float32",
     device: str | torch.device = "cpu",
     to: str | Path | None = None,
@@ -69,11 +73,16 @@ def simulate(
         How far apart the outputs are; each is of its moment.
     init_time
         Which moment of the Dataset to start from, or what to call its only one.
+    at_rest
+        Whether current and sea level, where the Dataset lacks them, are 0.
     between
         `held`: forcing holds from its date to the next, as daily means do. `linear`: a straight line between dates.
     boundary
         What open edges of a region are drawn towards: `start`, what they were, or a Dataset with the core's variables.
         `closed` makes walls of them.
+    compile
+        Whether a core that can is compiled, which takes a minute and then runs several times faster; where not said,
+        for runs that are long enough.
     precision, device
         Of the arithmetic, and where it is done.
     to
@@ -85,7 +94,7 @@ def simulate(
     ------
     InputError
         A variable, date or unit that is missing or wrong, a value on land or none at sea, a `step` that is too long.
-    Diverged
+    DivergedError
         Where the sea ceases to be made of numbers: which variable, where and when.
 
     Examples
@@ -93,7 +102,16 @@ def simulate(
     >>> sim = ox.physics.simulate(ds, weather, days=30, init_time="2004-03-01")          # doctest: +SKIP
     >>> sim.thetao.isel(time=-1, depth=0).plot()                                         # doctest: +SKIP
     """
-    setup = set_up(dataset, core, init_time, precision, device)
+    setup = set_up(
+        dataset,
+        core,
+        init_time,
+        forcing=forcing,
+        at_rest=at_rest,
+        compile=_worth_compiling(dataset, days) if compile is None else compile,
+        precision=precision,
+        device=device,
+    )
     times = output_times(setup.moment, days, every)
     period = (times[0], times[-1])
     weather = weather_of(setup, forcing, period, between)
@@ -138,7 +156,9 @@ class Run:
 
     def carried(self) -> dict[str, Tensor]:
         """What the run goes on from."""
-        counted = {_COUNTED + name: torch.tensor(value) for name, value in self.budget.carried().items()}
+        counted = {
+            _COUNTED + name: torch.tensor(value, dtype=torch.float64) for name, value in self.budget.start.items()
+        }
         return {**self.state, **counted}
 
     def template(self) -> xr.Dataset:
@@ -158,11 +178,11 @@ class Run:
     def _begin(self, carried: Mapping[str, Tensor] | None) -> None:
         if carried is None:
             self.state = self.setup.core.begin(self.setup.fields)
-            self.budget.begin(self.state)
+            self.budget.start = self.budget.counted(self.state)
         else:
             self.state = State({name: f for name, f in carried.items() if not name.startswith(_COUNTED)})
-            counted = {name: float(f) for name, f in carried.items() if name.startswith(_COUNTED)}
-            self.budget.resume({name.removeprefix(_COUNTED): value for name, value in counted.items()})
+            start = {name.removeprefix(_COUNTED): float(f) for name, f in carried.items() if name.startswith(_COUNTED)}
+            self.budget.start = start
         self.march.look(self.state, self.setup.moment)
 
     @torch.no_grad()
@@ -173,7 +193,6 @@ class Run:
             start, stop = self.times[number - 1 : number + 1]
             for leg in legs(start, stop, self.weather.breaks(start, stop)):
                 told = self.weather.mean(leg.start, leg.stop)
-                self.budget.leg(self.state, told, leg.seconds)
                 self.state = self.march(self.state, told, leg)
         return self._labelled()
 
@@ -181,7 +200,7 @@ class Run:
         setup = self.setup
         attrs = {name: attrs_of(setup.source, name) for name in setup.channels.names}
         fields = {name: field for name, field in setup.core.end(self.state).items() if name in setup.channels.names}
-        made = labelled(fields, setup.channels, setup.like, attrs)
+        made = labelled(fields, setup.channels.volume, setup.like, attrs)
         shortest = self.march.shortest if np.isfinite(self.march.shortest) else np.nan
         made["time_step"] = ("time", np.array([shortest]), _TIME_STEP)
         return made.merge(self.budget.at(self.state))
@@ -201,9 +220,23 @@ class Run:
             "oceanx_substeps": f"{taken.reason} (the first leg; later ones as `time_step` says)",
             "oceanx_step": "chosen" if self.march.step is None else f"{self.march.step:g} s at most",
             "oceanx_forcing": told,
-            "oceanx_boundary": "open" if self.march.relax else "closed",
+            "oceanx_boundary": "drawn towards what is outside" if self.march.relax else "closed, or none",
+            "oceanx_start": _hash_of(self.state),
             "oceanx_analysis_fingerprint": str(setup.source.attrs.get("oceanx_fingerprint", "unknown")),
         }
+
+
+def _hash_of(state: State) -> str:
+    """A hash of the numbers of a state."""
+    digest = hashlib.sha256()
+    for name, values in state.items():
+        digest.update(name.encode() + values.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _worth_compiling(ds: xr.Dataset, days: float) -> bool:
+    cells = np.prod([ds.sizes.get(axis, 1) for axis in ("depth", "latitude", "longitude")])
+    return bool(cells * days > WORTH_COMPILING)
 
 
 def output_times(start: np.datetime64, days: float, every: str) -> np.ndarray:
@@ -212,10 +245,10 @@ def output_times(start: np.datetime64, days: float, every: str) -> np.ndarray:
         apart = np.timedelta64(pd.Timedelta(every).value, "ns")
     except ValueError:
         raise InputError(f"every {every!r}: is no duration; expected such as '1D' or '6h'") from None
-    length = np.timedelta64(pd.Timedelta(days=days).value, "ns")
-    if apart <= np.timedelta64(0) or length < apart or length % apart != np.timedelta64(0):
+    number = days * (DAY / apart) if apart > np.timedelta64(0) else 0.0
+    if round(number) < 1 or abs(number - round(number)) > 1e-6:
         raise InputError(f"days {days:g}: expected a multiple of every={every!r}, and at least that long")
-    return start + np.arange(length // apart + 1) * apart
+    return start + np.arange(round(number) + 1) * apart
 
 
 def weather_of(

@@ -148,8 +148,8 @@ def test_the_gradient_of_five_rounds_is_near_that_of_agreement():
         assert (few - many).abs().max() < 0.02 * many.abs().max()
 
 
-def test_heat_jumps_at_neutral_and_the_gradient_does_not_see_it():
-    """C_HN is 32.7 √C_D on one side, 18 √C_D on the other: the heat flux, being 0 there, is continuous, its slope not."""
+def test_the_coefficient_of_heat_jumps_at_neutral_and_the_gradient_has_the_value_of_its_own_side():
+    """C_HN is 32.7 √C_D in unstable air and 18 √C_D in stable: the gradient never holds the step between them."""
 
     def slope(warmer):
         air = torch.tensor([290.0 - 0.0196 + warmer], dtype=torch.float64, requires_grad=True)
@@ -182,16 +182,10 @@ def test_every_member_of_a_batch_is_by_itself():
 
 def test_it_compiles_whole(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a compiler cannot look through the checks
-    atmosphere, sst = weather(7)
-    mask = torch.ones(1, 3, 4, dtype=torch.float64)
-
-    def step(fields, sst):
-        return dict(sea_air.exchange(fields, sst, (0.1 * sst, sst), mask))
-
-    fields = dict(atmosphere)
-    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")(fields, sst)
-    for name, field in step(fields, sst).items():
-        torch.testing.assert_close(compiled[name], field)
+    given = inputs(*weather(7))
+    compiled = torch.compile(sea_air.turbulent, fullgraph=True, backend="eager")(*given, 2)
+    for ours, plain in zip(compiled, sea_air.turbulent(*given, 2), strict=True):
+        torch.testing.assert_close(ours, plain)
 
 
 def test_a_missing_variable_is_named():

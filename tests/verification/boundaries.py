@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
 from oceanx.physics.relaxation import relax, relaxation_zone, timescale_for
@@ -14,34 +13,34 @@ from oceanx.tensors.state import Fields, State
 
 from .outcome import Curve, Outcome
 
-CELL, CELLS, DEPTH, WIDTH = 10e3, 400, 100.0, 1000e3  # m, of them, m, of the zone in m
+CELL, CELLS, DEPTH, WIDTH = 10e3, 240, 100.0, 1000e3  # m, of them, m, of the zone in m
 DAVIES = "exp(−(2/c) ∫ w/τ dx), both equations damped alike: Davies (1976), doi:10.1002/qj.49710243210"
 
 
 def outgoing_wave() -> list[Outcome]:
     """A bell of sea level runs out through the eastern edge: what comes back has been through the zone twice.
 
-    Linear waves without rotation, u = c η/H, in a channel of 4000 km whose last 1000 km are the zone.
+    Linear waves without rotation, u = c η/H, in a channel of 2400 km whose last 1000 km are the zone.
     """
-    core = ShallowWaterConfig(linear=True, gravity=9.81, integrator="rk4").build(channel())
+    core = ShallowWaterConfig(linear=True, gravity=9.81, integrator="ssprk3").build(channel())
     speed = math.sqrt(9.81 * DEPTH)
     x = (torch.arange(CELLS, dtype=torch.float64) + 0.5) * CELL
 
     def bell(where: torch.Tensor) -> torch.Tensor:
-        return torch.exp(-(((where - 2000e3) / 150e3) ** 2))[None, None, None]
+        return torch.exp(-(((where - 800e3) / 150e3) ** 2))[None, None, None]
 
     outcomes, lines = [], {}
-    for wanted in (0.3, 0.1, 0.03):
+    for wanted in (0.1, 0.03):
         zone = relaxation_zone(core.geometry, WIDTH, timescale_for(wanted, speed, WIDTH), edges=("east",))
         state = core.begin({"uo": 0 * bell(x), "vo": 0 * bell(x), "zos": bell(x)})
         moving = speed / DEPTH * bell(x + CELL / 2) * core.geometry.mask_x
         state = State(dict(state) | {"uo_x": moving})
-        rest, step = State({name: torch.zeros_like(field) for name, field in state.items()}), 0.5 * CELL / speed
-        for _ in range(round(4000e3 / speed / step)):  # to the wall and back again to where it began
+        rest, step = State({name: torch.zeros_like(field) for name, field in state.items()}), 0.8 * CELL / speed
+        for _ in range(round(3200e3 / (speed * step))):  # to the wall, and back to where it began
             state = relax(core(state, Fields({}), step, 1), rest, zone, step)
         back = state["zos"][0, 0, 0]
         lines[f"comes back, {wanted:g} wanted"] = (x.numpy() / 1e3, back.numpy())
-        outcomes.append((f"share of a wave that comes back, {wanted:g} wanted", back[:300].max().item(), wanted))
+        outcomes.append((f"share of a wave that comes back, {wanted:g} wanted", back[:140].max().item(), wanted))
     lines["exact, from a wall"] = (x.numpy() / 1e3, bell(x).flatten().numpy())
     curve = Curve("Sea level after a bell has run to the edge and back", "x (km)", "m", lines)
     return [
@@ -51,8 +50,7 @@ def outgoing_wave() -> list[Outcome]:
             measured,
             wanted,
             DAVIES,
-            "the zone is split from the waves (first order in a step of half a cell, a/(1+a) for 1 − e^−a) and spread over "
-            "100 cells; the formula holds for a zone that is wide beside the cell",
+            "relaxation follows each step, implicitly: ln(1 + a) for a = wΔt/τ, at most 0.03, in an exponent up to 3.5",
             tolerance=0.05,
             curve=curve if i == 0 else None,
         )
@@ -67,10 +65,6 @@ def channel() -> Geometry:
     return Geometry.plane(
         torch.tensor([0.0, CELL]), edges, one, DEPTH * one, mask, periodic=(False, True), dtype=torch.float64
     )
-
-
-def surface_restoring() -> list[Outcome]:
-    return []
 
 
 CASES = {"outgoing_wave": outgoing_wave}

@@ -44,6 +44,7 @@ CF = {
     "surface_downwelling_shortwave_flux_in_air": "W m-2",
     "sea_water_sigma_theta": "kg m-3",
     "sea_water_density": "kg m-3",
+    "ocean_relative_vorticity": "s-1",
     "surface_downward_eastward_stress": "Pa",
     "surface_downward_northward_stress": "Pa",
     "water_evapotranspiration_flux": "kg m-2 s-1",

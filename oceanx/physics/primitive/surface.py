@@ -11,7 +11,7 @@ from torch import Tensor
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.errors import InputError
 
-from .surface_exchange import WEATHER, exchange, freshwater, nonsolar
+from ..surface_exchange import WEATHER, exchange, freshwater, nonsolar
 
 FLUXES = ("tauuo", "tauvo", "ssr", "str", "sshf", "slhf", "evs", "mtpr")
 

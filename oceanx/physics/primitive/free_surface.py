@@ -27,13 +27,13 @@ from torch import Tensor, nn
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.operators import mean_x, mean_y, outflow, step_x, step_y
 
-from .momentum import Vector, vorticity_flux
+from ..momentum import Vector, vorticity_flux
 
 COURANT = 0.6  # of the fast steps, of 1 where forward–backward steps end being stable
 
 
 class Surface(NamedTuple):
-    """The sea surface (m), the depth-mean flow (m s-1), and the volume that a column moves through its faces (m3 s-1)."""
+    """The sea surface (m), the depth-mean flow (m s-1), and the volume through a column's faces (m3 s-1)."""
 
     zos: Tensor
     u_x: Tensor
@@ -92,6 +92,9 @@ class FreeSurface(nn.Module):
         }
         for name, field in fields.items():
             self.register_buffer(name, field, persistent=False)
+        # Per second, the cells that a wave crosses at most: a cell's narrowest way is its area over its longer side.
+        sharp = depth * ((geometry.length_y / geometry.area) ** 2 + (geometry.length_x / geometry.area) ** 2)
+        self.fastest = float((gravity * sharp.max()).sqrt())
         bound = self._turned(wet_x[None], wet_y[None], turning.abs())
         bound = self._turned(bound.x, -bound.y, turning.abs())
         self.register_buffer("bound_x", bound.x, persistent=False)
@@ -99,12 +102,7 @@ class FreeSurface(nn.Module):
 
     def substeps(self, seconds: float) -> int:
         """How many short steps make one long step, an even number: by the fastest wave of the deepest narrow cell."""
-        g = self.geometry
-        sharp = (g.mask[:1] * g.bottom_depth) * (
-            (g.length_y / g.area) ** 2 + (g.length_x / g.area) ** 2
-        )  # narrowest way across: area over the longer of its faces
-        rate = (self.gravity * sharp.max()).sqrt().item()
-        return 2 * max(1, ceil(seconds * rate / COURANT / 2))
+        return 2 * max(1, ceil(seconds * self.fastest / COURANT / 2))
 
     def coriolis(self, u_x: Tensor, v_y: Tensor) -> Vector:
         """+f v̄ and −f ū of a depth-mean flow, in columns at rest (m s-2)."""

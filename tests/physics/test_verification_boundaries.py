@@ -1,0 +1,14 @@
+"""A relaxation zone sends back what its closed form says."""
+
+from __future__ import annotations
+
+import pytest
+from verification.boundaries import CASES
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(case):
+    outcomes = CASES[case]()
+    assert outcomes
+    assert not [outcome for outcome in outcomes if not outcome.holds]
+    assert any(outcome.curve for outcome in outcomes)

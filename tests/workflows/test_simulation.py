@@ -1,0 +1,447 @@
+"""Simulations: numbers by hand, labels, forcing between its dates, budgets, open edges, resumption, every refusal."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import toy_channel
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_channel import channel, sunshine
+from toy_core import CAPACITY, CarriedConfig
+
+import oceanx as ox
+from oceanx import seam
+from oceanx.ocean import grid
+from oceanx.physics.guard import DivergedError
+from oceanx.physics.relaxation import relaxation_zone
+from oceanx.tensors.state import Fields, State
+from oceanx.vocabulary.constants import EARTH_RADIUS
+from oceanx.vocabulary.errors import InputError
+from oceanx.workflows import physics_cores, physics_edges, simulation
+from oceanx.workflows.physics_march import Leg, legs, parts
+from oceanx.workflows.physics_setup import set_up
+
+CORE = CarriedConfig()
+START = "2000-01-01"
+simulate = ox.physics.simulate
+
+
+def run(ds: xr.Dataset | None = None, forcing: xr.Dataset | None = None, days: float = 3, **more: object) -> xr.Dataset:
+    given = {"core": CORE, "init_time": START, "precision": "float64"} | more
+    return simulate(channel() if ds is None else ds, forcing, days, **given)  # type: ignore[arg-type]
+
+
+# Numbers and labels
+
+
+def test_a_run_is_the_core_stepped_day_by_day() -> None:
+    made = run(forcing=sunshine(channel(), [100.0, 50.0, 0.0]), step=43200.0)
+    setup = set_up(channel(), CORE, START, precision="float64")
+    state = setup.core.begin(setup.fields)
+    for day, watts in enumerate((100.0, 50.0, 0.0), 1):
+        state = setup.core(state, Fields({"ssr": torch.full((1, 1, 6, 12), watts).double()}), 86400.0, 2)
+        wet = made.mask.values == 1
+        np.testing.assert_allclose(made.thetao.values[day][wet], state["thetao"][0].numpy()[wet], rtol=1e-13)
+    np.testing.assert_allclose(made.uo.values, np.broadcast_to(channel().uo.values, made.uo.shape))
+
+
+def test_labels_units_mask_and_provenance() -> None:
+    made = run(days=1, every="6h", precision="float32")
+    assert made.thetao.dims == ("time", "depth", "latitude", "longitude")
+    assert made.thetao.dtype == np.float32
+    np.testing.assert_array_equal(made.time.values, np.datetime64(START, "ns") + np.arange(5) * np.timedelta64(6, "h"))
+    assert made.thetao.attrs["standard_name"] == "sea_water_potential_temperature"
+    assert made.thetao.attrs["cell_methods"] == "time: point"
+    assert made.time.attrs["standard_name"] == "time"
+    assert (made.thetao.notnull() == (made.mask == 1)).all()
+    assert {"cell_area", "thickness", "mask"} <= set(made.coords)
+    assert json.loads(made.attrs["oceanx_core"]) == {"kind": "carried", "damping": 0.0}
+    assert "currents cross" in made.attrs["oceanx_substeps"]
+    assert made.attrs["oceanx_forcing"] == "none"
+    assert np.isnan(made.time_step[0])
+    assert (made.time_step[1:] <= 21600).all()
+
+
+def test_one_of_several_dates_and_the_only_one() -> None:
+    days = xr.concat([channel(seed) for seed in range(3)], "time").assign_coords(
+        time=np.array(["2000-01-01", "2000-01-02", "2000-01-03"], dtype="datetime64[ns]"), mask=channel().mask
+    )
+    chosen = run(days, days=1, init_time="2000-01-02")
+    xr.testing.assert_identical(chosen, run(channel(1), days=1, init_time="2000-01-02"))
+    xr.testing.assert_identical(chosen, run(days.isel(time=[1]), days=1, init_time=None))
+    xr.testing.assert_identical(chosen, run(days.isel(time=1), days=1, init_time=None))
+
+
+def test_other_units_are_converted() -> None:
+    kelvin = channel()
+    kelvin["thetao"] = (kelvin.thetao + 273.15).assign_attrs(units="K")
+    np.testing.assert_allclose(run(kelvin, days=1).thetao, run(days=1).thetao, rtol=1e-12)
+    with pytest.raises(InputError, match="thetao: found units 'm'"):
+        run(channel().assign(thetao=channel().thetao.assign_attrs(units="m")))
+
+
+def test_unequal_spacing_closes_the_circle() -> None:
+    """Volume is that of the zone between two latitudes, whatever the longitudes."""
+    longitude = np.sort(np.linspace(-165.0, 165.0, 12) + 4 * np.sin(np.arange(12)))
+    made = run(channel(longitude=longitude), days=1)
+    sines = np.sin(np.deg2rad(20.0)) * 2
+    np.testing.assert_allclose(made.total_volume, 2 * np.pi * EARTH_RADIUS**2 * sines * 55.0, rtol=1e-12)
+    assert abs(made.residual_heat[-1] / made.total_heat[0]) < 1e-13
+
+
+# Forcing
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    values=st.lists(st.floats(0, 1000), min_size=4, max_size=4),
+    between=st.sampled_from(["held", "linear"]),
+    every=st.sampled_from(["1D", "12h", "36h"]),
+)
+def test_forcing_between_its_dates(values: list[float], between: str, every: str) -> None:
+    """What warms a sea at rest is the integral of the forcing: a staircase, or straight lines."""
+    ds = channel(speed=0.0)
+    made = run(ds, sunshine(ds, values), between=between, every=every)
+    days = (made.time.values - made.time.values[0]) / np.timedelta64(1, "D")
+    fine = np.linspace(0, 3, 3 * 240 + 1)
+    rate = np.array(values)[fine.astype(int).clip(max=3)] if between == "held" else np.interp(fine, range(4), values)
+    middle = rate[:-1] if between == "held" else (rate[:-1] + rate[1:]) / 2
+    heat = np.interp(days, fine, np.concatenate([[0.0], np.cumsum(middle) * 86400 / 240]))
+    rise = (made.thetao - made.thetao[0]).isel(depth=0, latitude=2, longitude=5)
+    np.testing.assert_allclose(rise, heat / (CAPACITY * 25.0), atol=1e-12)
+    assert (
+        (made.thetao.isel(depth=1) == made.thetao.isel(depth=1, time=0)).where(made.mask.isel(depth=1) == 1, True).all()
+    )
+
+
+def test_forcing_without_dates_does_not_change() -> None:
+    constant = sunshine(channel(), [80.0]).isel(time=0, drop=True)
+    dated = run(forcing=sunshine(channel(), [80.0] * 3))
+    xr.testing.assert_equal(run(forcing=constant), dated)
+
+
+def test_forcing_that_is_missing_is_named() -> None:
+    ds = channel()
+    weather = sunshine(ds, [1.0, 2.0, 3.0])
+    with pytest.raises(InputError, match="forcing lacks ssr"):
+        run(forcing=weather.rename(ssr="str"))
+    with pytest.raises(InputError, match="ssr lacking on 2000-01-04"):
+        run(forcing=weather, days=4)
+    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
+        run(forcing=weather.isel(time=[0, 1]))
+    with pytest.raises(InputError, match=r"ssr lacking on 2000-01-03 .* or simulate fewer days"):
+        run(forcing=sunshine(ds, [1.0] * 6).isel(time=[0, 1, 4, 5]), days=5)
+    with pytest.raises(InputError, match="ssr lacking on 1999-12-31"):
+        run(forcing=weather, init_time="1999-12-31")
+    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
+        run(forcing=weather.assign_attrs(missing_times=["2000-01-03"]))
+    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
+        run(forcing=weather, between="linear")
+    holed = weather.copy(deep=True)
+    holed.ssr[1, 2, 3] = np.nan
+    with pytest.raises(InputError, match="forcing, 2000-01-02 00:00:00: ssr: 1 wet cell not finite"):
+        run(forcing=holed)
+    with pytest.raises(InputError, match="latitude: grids differ"):
+        run(forcing=weather.assign_coords(latitude=weather.latitude + 1))
+    with pytest.raises(InputError, match="ascending dates"):
+        run(forcing=weather.isel(time=[1, 0, 2]))
+    with pytest.raises(InputError, match="held"):
+        run(forcing=weather, between="cubic")
+
+
+def test_a_core_takes_the_most_that_the_forcing_holds() -> None:
+    ds = channel(speed=0.0).assign(so=(channel().thetao * 0 + 35).assign_attrs(units="1e-3"))
+    ds["thetao"] = ds.thetao * 0 + xr.DataArray([15.0, 12.0], dims="depth")
+    ds["thetao"].attrs["units"] = "degrees_C"
+    wind = sunshine(ds, [0.1, 0.1]).ssr
+    forcing = xr.Dataset({"tauuo": wind.assign_attrs(units="Pa"), "tauvo": (0 * wind).assign_attrs(units="Pa")})
+    given = {"days": 1, "core": "primitive_equations", "at_rest": True, "precision": "float64"}
+    made = run(ds, forcing, **given)
+    assert json.loads(made.attrs["oceanx_core"])["forced_by"] == "wind"
+    assert float(made.uo.isel(time=1, depth=0).mean()) > 0.001
+    assert abs(made.residual_volume[-1] / made.total_volume[0]) < 1e-14
+    assert abs(made.residual_heat[-1] / made.total_heat[0]) < 1e-13
+    assert abs(made.residual_salt[-1] / made.total_salt[0]) < 1e-13
+    with pytest.raises(InputError, match="wind lacks tauvo"):
+        run(ds, forcing[["tauuo"]], **given)
+    with pytest.raises(InputError, match="nothing drives this core"):
+        run(ds, forcing, **(given | {"core": {"kind": "primitive_equations", "forced_by": "nothing"}}))
+
+
+# Budgets and edges
+
+
+def test_heat_is_accounted_for() -> None:
+    made = run(forcing=sunshine(channel(), [300.0, 100.0, 200.0]))
+    area = float(made.cell_area.where(made.mask.isel(depth=0) == 1).sum())
+    np.testing.assert_allclose(made.gained_heat, area * 86400 * np.array([0.0, 300, 400, 600]), rtol=1e-12)
+    assert (abs(made.residual_heat) < 1e-12 * made.total_heat[0]).all()
+    assert made.total_heat.attrs["units"] == "J"
+    assert made.total_volume.attrs["standard_name"] == "ocean_volume"
+
+
+def region() -> xr.Dataset:
+    """A sea at rest on a piece of the globe, wet to its edges."""
+    axes = {"depth": [10.0], "latitude": np.linspace(-7.5, 7.5, 16), "longitude": np.linspace(0.0, 15.0, 16)}
+    field = (tuple(axes), np.random.default_rng(0).uniform(10, 20, (1, 16, 16)))
+    still = (tuple(axes), np.zeros((1, 16, 16)))
+    return grid.complete(xr.Dataset({"thetao": field, "uo": still, "vo": still}, coords=axes))
+
+
+def test_open_edges_are_drawn_towards_what_is_outside() -> None:
+    """In a sea at rest, T after n hours is T̂ + (T − T̂) (1 + w·1 h/τ)⁻ⁿ, by the zone of the physics."""
+    ds = region()
+    warmer = ds.assign(thetao=(ds.thetao + 1).assign_attrs(units="degrees_C"))
+    assert (run(ds, days=1).thetao.diff("time") == 0).all()
+    assert (run(ds, days=1, boundary="closed").thetao.diff("time") == 0).all()
+    made = run(ds, days=1, boundary=warmer, every="12h", step=3600)
+    setup = set_up(ds, CORE, START, precision="float64")
+    width = physics_edges.CELLS * float(setup.geometry.area.mean() ** 0.5)
+    zone = relaxation_zone(setup.geometry, width, physics_edges.SECONDS).centre.numpy()
+    expected = 1 - (1 + zone * 3600.0) ** -12.0
+    np.testing.assert_allclose((made.thetao[1] - made.thetao[0]).values, expected, atol=1e-12)
+    assert expected.max() > 0.5 > 0.01 > expected.min()
+    assert (made.gained_heat == 0).all()  # what a core only counts is no part of the sea
+    dated = warmer.expand_dims(time=np.array(["2000-01-01", "2000-01-02"], dtype="datetime64[ns]"))
+    xr.testing.assert_allclose(run(ds, days=1, boundary=dated, every="12h", step=3600), made)
+    with pytest.raises(InputError, match=r"boundary: .* lacking on 2000-01-02"):
+        run(ds, days=2, boundary=dated)
+    with pytest.raises(InputError, match="unknown boundary 'open'"):
+        run(ds, boundary="open")
+
+
+# Time
+
+
+@settings(max_examples=15, deadline=None)
+@given(hours=st.integers(1, 100), breaks=st.lists(st.integers(-5, 105), max_size=4), number=st.integers(1, 50))
+def test_legs_and_their_parts_cover_the_time(hours: int, breaks: list[int], number: int) -> None:
+    start = np.datetime64(START, "ns")
+    dates = start + np.array(sorted(breaks), dtype="timedelta64[h]")
+    way = list(legs(start, start + np.timedelta64(hours, "h"), dates))
+    assert way[0].start == start
+    assert way[-1].stop == start + np.timedelta64(hours, "h")
+    assert all(a.stop == b.start for a, b in itertools.pairwise(way))
+    assert all(0 < leg.seconds <= 86400 for leg in way)
+    assert not any(leg.start < date < leg.stop for leg in way for date in dates)
+    inside = parts(way[0], number)
+    assert inside[0][0].start == way[0].start
+    assert inside[-1][0].stop == way[0].stop
+    assert sum(steps for _, steps in inside) == number
+    for part, steps in inside:
+        assert part.seconds == pytest.approx(way[0].seconds * steps / number, abs=1e-6)
+        assert part.seconds <= 3600 + 1e-6 or steps == 1 or part.seconds < 7200
+
+
+def test_a_leg_whose_end_asks_for_shorter_steps_is_taken_again() -> None:
+    class Growing(torch.nn.Module):
+        config = CORE
+        taken: list[int]
+
+        def rates(self, state: State) -> dict[str, float]:
+            return {"advection": float(state["x"].max())}
+
+        def forward(self, state: State, forcing: Fields, seconds: float, steps: int) -> State:
+            self.taken.append(steps)
+            return state.map(lambda x: 4 * x)
+
+    core = Growing()
+    core.geometry, core.taken = set_up(channel(), CORE, START).geometry, []
+    from oceanx.workflows.physics_march import March
+
+    leg = Leg(np.datetime64(START, "ns"), np.datetime64("2000-01-02", "ns"))
+    after = March(core, leg.start)(State({"x": torch.full((1, 2, 6, 12), 0.9e-5)}), Fields({}), leg)  # type: ignore[arg-type]
+    assert core.taken == [2, 7]  # 0.9e-5 and 3.6e-5 times a day, over 0.45
+    assert after["x"].max() == pytest.approx(3.6e-5)
+
+
+# On disk
+
+
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation, "TOGETHER", 2 * 8000)
+    weather = sunshine(channel(), [100.0, 0.0, 300.0, 50.0, 20.0])
+    whole, told, to = run(forcing=weather, days=5), [], tmp_path / "sim.zarr"
+
+    def stop(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+        if done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(forcing=weather, days=5, to=to, progress=stop)
+    assert not to.exists()
+    assert told[-1][1:] == (told[-1][1], 6)
+    assert 2 < told[-1][1] < 6
+    assert len(list((tmp_path / "sim.zarr.partial").glob("state_*"))) == 1
+    with pytest.raises(InputError, match="an interrupted simulation; continue it with resume"):
+        run(forcing=weather, days=5, to=to)
+    with pytest.raises(InputError, match="of something else"):
+        run(channel(1), weather, 5, to=to, resume=True)
+    calls = []
+    made = run(forcing=weather, days=5, to=to, resume=True, progress=lambda *said: calls.append(said))
+    assert calls[0][1] > told[-1][1]
+    assert made.thetao.chunks is not None
+    assert to.exists()
+    assert not (tmp_path / "sim.zarr.partial").exists()
+    xr.testing.assert_identical(made.load(), whole)
+    with pytest.raises(InputError, match="exists already"):
+        run(forcing=weather, days=5, to=to)
+
+
+def test_outputs_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a target no more is held than is written at once."""
+    monkeypatch.setattr(simulation, "TOGETHER", 8000)
+    held: list[int] = []
+    concat = simulation.xr.concat
+
+    def watched(parts: list[xr.Dataset], *args: object, **kwargs: object) -> xr.Dataset:
+        held.append(len(parts))
+        return concat(parts, *args, **kwargs)
+
+    monkeypatch.setattr(simulation.xr, "concat", watched)
+    made = run(days=6, to=tmp_path / "sim.zarr")
+    assert made.sizes["time"] == 7
+    assert max(held) <= 2
+    assert len(held) >= 4
+    assert (made.thetao.isel(time=-1).notnull() == (made.mask == 1)).all()
+
+
+# Refusals
+
+
+def test_bad_states_are_named() -> None:
+    ds = channel().load()
+    holed, wet_land, dry = ds.copy(deep=True), ds.copy(deep=True), ds.copy(deep=True)
+    holed.thetao[1, 2, 3] = np.nan
+    wet_land.uo[0, 0, 0] = 0.5
+    dry.coords["mask"] = dry.mask.where(dry.latitude > -20, 1)  # the mask says wet where the state has nothing
+    for broken, said in (
+        (holed, "thetao: 1 wet cell not finite"),
+        (wet_land, "uo: 1 land cell not 0: mask and field disagree"),
+        (dry, "wet cells not finite"),
+        (ds.assign(thetao=ds.thetao + 200), "thetao: .* outside -3 to 45 degrees_C"),
+        (ds.isel(latitude=slice(None, None, -1)), "latitude: expected ascending values; sort with"),
+        (ds.isel(depth=slice(None, None, -1)), "depth: expected ascending values; sort with"),
+        (ds.drop_vars("thetao"), "the Dataset lacks thetao, which the core begins from; open the store"),
+        (ds.drop_vars("uo"), "lacks uo, .* say at_rest=True"),
+        (ds.expand_dims(time=[0, 1]), "expected dates"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run(broken)
+    with pytest.raises(InputError, match="has no date; say when"):
+        run(init_time=None)
+    with pytest.raises(InputError, match="not in the Dataset, which has 2000-01-01"):
+        run(ds.expand_dims(time=np.array([START], dtype="datetime64[ns]")), init_time="2001-01-01")
+    sorted_again = ds.isel(latitude=slice(None, None, -1)).sortby("latitude")
+    xr.testing.assert_identical(run(sorted_again, days=1), run(ds, days=1))
+
+
+def test_a_step_that_is_too_long_is_refused_with_one_that_would_do() -> None:
+    fast = channel(speed=5.0, longitude=np.arange(-178.5, 180, 3.0))
+    with pytest.raises(
+        InputError, match=r"2000-01-01 00:00:00: 1 substep of 1 d will not do: currents cross .* would do"
+    ):
+        run(fast, step=86400.0)
+    assert (run(fast, days=1).time_step[1:] < 86400).all()
+    with pytest.raises(InputError, match="step: found 0"):
+        run(step=0)
+
+
+def test_words_that_mean_nothing() -> None:
+    for wrong, said in (
+        ({"every": "soon"}, "every 'soon'"),
+        ({"days": 1.5, "every": "1D"}, "expected a multiple of every"),
+        ({"core": "primitve_equations"}, "did you mean 'primitive_equations'"),
+        ({"core": {"kind": "shallow_water", "dragg": 1}}, "did you mean 'drag'"),
+        ({"core": {"drag": 1}}, "expected a `kind`"),
+        ({"core": 3}, "found int"),
+        ({"precision": "half"}, "unknown precision"),
+        ({"init_time": "yesterdayish"}, "expected a date such as"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run(**wrong)
+
+
+def test_a_run_that_breaks_says_where_and_when() -> None:
+    with pytest.raises(DivergedError, match=r"thetao is .* on day .*°"):
+        run(core=CarriedConfig(damping=-5e-3), precision="float32", step=3600)
+
+
+def test_a_core_of_one_layer_refuses_more() -> None:
+    with pytest.raises(InputError, match="this core takes no such ocean; give it one level"):
+        run(channel(), core="shallow_water", at_rest=True)
+
+
+def test_every_core_of_the_table_is_found_by_its_name() -> None:
+    assert {"primitive_equations", "shallow_water", "surface_anomaly", "vorticity"} <= set(physics_cores.CORES)
+    for kind in physics_cores.CORES:
+        assert physics_cores.config_of(kind).dump()["kind"] == kind
+
+
+def test_a_lake_rings() -> None:
+    """Shallow water by its name: a seiche comes back after 2 L/√(gH), its volume as it was."""
+    longitude = np.arange(0.05, 2.0, 0.1)
+    one = channel(longitude=longitude).isel(depth=[0]).drop_vars(["mask", "cell_area", "thickness"])
+    one = one.isel(latitude=slice(2, 4)).assign_coords(latitude=[-0.05, 0.05], depth=[50.0])
+    tilt = 0.01 * np.cos(np.pi * longitude / 2.0)
+    ds = xr.zeros_like(one[["uo", "vo"]]).assign(zos=(("latitude", "longitude"), np.broadcast_to(tilt, (2, 20))))
+    period = 2 * np.deg2rad(2.0) * EARTH_RADIUS / np.sqrt(9.80665 * 100.0)
+    made = run(ds, days=period / 86400, every=f"{period / 4 * 1e9:.0f}ns", core="shallow_water", boundary="closed")
+    mode = (made.zos * np.cos(np.pi * longitude / 2.0)).sum(("latitude", "longitude"))
+    np.testing.assert_allclose(mode / mode[0], [1, 0, -1, 0, 1], atol=0.03)  # second order at 20 cells a half wave
+    assert made.attrs["oceanx_boundary"].startswith("closed")
+
+
+# The door
+
+
+def succeeds(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_door_is_light_until_it_is_opened() -> None:
+    succeeds("""
+import sys
+import oceanx as ox
+assert {"simulate", "tendencies", "sensitivity", "average"} <= set(dir(ox.physics))
+assert not {"torch", "xarray"} & set(sys.modules)
+try:
+    ox.physics.simulat
+except AttributeError as error:
+    assert "simulat" in str(error)
+else:
+    raise AssertionError
+""")
+
+
+def test_the_door_opens_after_a_term_was_imported_and_before() -> None:
+    succeeds("""
+import sys
+import oceanx.physics.transport
+assert "xarray" not in sys.modules
+import oceanx as ox
+assert ox.physics.simulate.__module__ == "oceanx.workflows.simulation"
+import oceanx.physics.momentum
+assert callable(ox.physics.tendencies) and callable(ox.physics.sensitivity) and callable(ox.physics.average)
+assert callable(ox.physics.transport.transport)
+""")
+
+
+def test_the_grid_is_that_of_the_dataset() -> None:
+    setup = set_up(channel(), CORE, START, precision="float64")
+    assert setup.geometry.periodic
+    np.testing.assert_allclose(setup.geometry.area.numpy(), channel().cell_area.values, rtol=1e-13)
+    assert seam.wet_mask(setup.like).sum() == toy_channel.SHAPE[0] * 4 * 12
