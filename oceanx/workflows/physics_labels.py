@@ -65,16 +65,18 @@ def in_our_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     """The Dataset with these variables in the units of the vocabulary; what says no unit is taken to have ours."""
     changed = {}
     for name in names:
-        attrs = ds[name].attrs
-        found = attrs.get("units")
-        # A kelvin between two readings is a degree Celsius: nothing to convert.
-        difference = attrs.get("units_metadata") == "temperature: difference"
-        if name in VARIABLES and found is not None and not difference:
+        found = ds[name].attrs.get("units")
+        if name in VARIABLES and found is not None and not is_difference(ds[name]):
             wanted = VARIABLES[name].units
             convert = conversion(str(found), wanted, name)
             values = xr.apply_ufunc(convert, ds[name], dask="allowed", keep_attrs=True)
             changed[name] = values.assign_attrs(units=wanted)
     return ds.assign(changed)
+
+
+def is_difference(variable: xr.DataArray) -> bool:
+    """Whether these are kelvins between two readings, such as an anomaly's: as many degrees Celsius."""
+    return bool(variable.attrs.get("units_metadata") == "temperature: difference")
 
 
 def labelled(
@@ -96,9 +98,10 @@ def labelled(
 
 
 def attrs_of(ds: xr.Dataset, name: str) -> dict[str, Any]:
-    """A variable's attributes: the vocabulary's, or else the Dataset's own."""
+    """A variable's attributes: the vocabulary's, or else (and of differences) the Dataset's own."""
     own = {k: v for k, v in ds[name].attrs.items() if k != "cell_methods"} if name in ds else {}
-    return (VARIABLES[name].attrs if name in VARIABLES else own) | {"cell_methods": "time: point"}
+    known = name in VARIABLES and not (name in ds and is_difference(ds[name]))
+    return (VARIABLES[name].attrs if known else own) | {"cell_methods": "time: point"}
 
 
 def time_axis(times: np.ndarray) -> xr.DataArray:

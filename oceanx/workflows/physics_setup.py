@@ -23,7 +23,7 @@ from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.names import VARIABLES
 
 from .physics_cores import CoreConfig, config_of, forced
-from .physics_labels import channels_of, in_our_units, one_moment
+from .physics_labels import channels_of, in_our_units, is_difference, one_moment
 
 Precision = Literal["float32", "float64"]
 FLOW = ("uo", "vo", "zos")  # what is 0 at rest
@@ -134,8 +134,10 @@ def filled(ds: xr.Dataset, channels: Channels, geometry: Geometry, where: str) -
         field = field.to(geometry.mask)
         dry = ~seam.wet_of(field, geometry.mask)
         fields[name] = torch.where(dry & field.isnan(), 0.0, field)
+    # What a difference may be, no range says: only that of a variable itself does.
+    checked = {f"{name}_anomaly" if is_difference(ds[name]) else name: field for name, field in fields.items()}
     try:
-        check_fields(fields, geometry)
+        check_fields(checked, geometry)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return fields

@@ -46,6 +46,7 @@ def fresh() -> Iterator[None]:
     yield
     module._has_compiler.cache_clear()
     module._compiled.cache_clear()
+    torch.compiler.reset()
 
 
 @pytest.fixture

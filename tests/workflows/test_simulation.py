@@ -404,6 +404,20 @@ def test_a_lake_rings() -> None:
     assert made.attrs["oceanx_boundary"].startswith("closed")
 
 
+def test_an_anomaly_is_carried_by_its_name() -> None:
+    """Kelvins between two readings have no zero to convert and no coldest value; a uniform one stays."""
+    ds = channel().isel(depth=0, drop=True)
+    cold = (ds.thetao * 0 - 5.0).assign_attrs(units="K", units_metadata="temperature: difference")
+    told = xr.Dataset(
+        {"uo": ds.uo, "vo": ds.vo, "uo_climatology": ds.uo, "vo_climatology": ds.vo, "sst_climatology": ds.thetao}
+    )
+    made = run(ds[[]].assign(sst=cold), told, days=1, core="surface_anomaly")
+    assert float(abs(made.sst - cold).max()) < 1e-12
+    assert made.sst.attrs["units"] == "K"
+    made = run(ds[[]].assign(sst=cold), told.assign(uo=2 * ds.uo), days=1, core="surface_anomaly")
+    assert float(abs(made.sst - cold).max()) > 1e-4  # anomalous currents carry the climatology
+
+
 # The door
 
 

@@ -52,7 +52,7 @@ CARRIED = ("gained_heat", "gained_water")  # J m-2 and m, through the surface si
 class PrimitiveEquations(nn.Module):
     """The primitive equations as a core (see `core.Core`). Its state holds velocity on the faces."""
 
-    prognostic = ("thetao", "so", "uo", "vo", "zos")
+    prognostic: tuple[str, ...] = ("thetao", "so", "uo", "vo", "zos")
 
     def __init__(self, config: PrimitiveEquationsConfig, geometry: Geometry):
         super().__init__()
