@@ -83,15 +83,13 @@ def advection_rate(flux_x: Tensor, flux_y: Tensor, volume: Tensor, flux_z: Tenso
     volume
         Of the cells, m3.
     """
-    eastward, northward = flux_x.clamp(min=0), flux_y.clamp(min=0)
-    westward, southward = eastward - flux_x, northward - flux_y
-    outflow = eastward + west(westward) + northward + south(southward)
-    inflow = westward + west(eastward) + southward + south(northward)
+    from_west, from_south = west(flux_x), south(flux_y)
+    inflow = from_west.clamp(min=0) - flux_x.clamp(max=0) + from_south.clamp(min=0) - flux_y.clamp(max=0)
+    outflow = flux_x.clamp(min=0) - from_west.clamp(max=0) + flux_y.clamp(min=0) - from_south.clamp(max=0)
     if flux_z is not None:
-        upward = flux_z.clamp(min=0)
-        downward = upward - flux_z
-        outflow = outflow + downward + above(upward)
-        inflow = inflow + upward + above(downward)
+        from_top = -above(flux_z)
+        inflow = inflow + flux_z.clamp(min=0) + from_top.clamp(min=0)
+        outflow = outflow - flux_z.clamp(max=0) - from_top.clamp(max=0)
     return torch.maximum(outflow, inflow) / volume
 
 

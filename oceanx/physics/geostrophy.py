@@ -92,12 +92,24 @@ def geostrophic_current(
     zos
         Sea surface height, `[batch, 1, lat, lon]`, m.
     """
+    return balanced(whole_push(anomaly, zos, geometry, gravity, reference), geometry, balance, weak)
+
+
+def whole_push(
+    anomaly: Tensor,
+    zos: Tensor,
+    geometry: Geometry,
+    gravity: float = GRAVITY,
+    reference: float = REFERENCE_DENSITY,
+) -> Acceleration:
+    """Acceleration by the whole pressure gradient on every level's faces (m s-2), of sea surface and density.
+
+    Arguments as in `geostrophic_current`.
+    """
     baroclinic = pressure_gradient(anomaly, zos, geometry, gravity, reference)
     surface = surface_gradient(zos, geometry, gravity)
-    push = Acceleration(  # the slope of the sea surface is not felt through faces that are closed at depth
-        baroclinic.x + surface.x * geometry.mask_x, baroclinic.y + surface.y * geometry.mask_y
-    )
-    return balanced(push, geometry, balance, weak)
+    # The slope of the sea surface is not felt through faces that are closed at depth.
+    return Acceleration(baroclinic.x + surface.x * geometry.mask_x, baroclinic.y + surface.y * geometry.mask_y)
 
 
 def thermal_wind(

@@ -33,9 +33,10 @@ from .courant import advection_rate, diffusion_rate, largest
 from .density import EQUATIONS
 from .exchange import Exchange, exchange, exchanged
 from .explicit_limit import bearable, bounded_flow, bounded_mixing, bounded_share, mixing_rate
-from .geostrophy import geostrophic_current
+from .geostrophy import balanced, whole_push
 from .mixing import diffusion
 from .momentum import vorticity
+from .pressure import Acceleration
 from .sea_ice import (
     LONGEST,
     drift_flux,
@@ -96,6 +97,9 @@ class Carrier(NamedTuple):
     flow: Flux | None
 
 
+Steady = tuple[Carrier, Carrier, Tensor]
+
+
 class VorticityCore(nn.Module):
     """Tracers, vorticity and sea ice as a core (see `core.Core`).
 
@@ -133,20 +137,22 @@ class VorticityCore(nn.Module):
 
         Flow and mixing are bounded to what such steps bear, see `explicit_limit`.
         """
-        flows = self._run(self.flows)(*self._given(state))
+        flows = self.flows(state)
         dt = state["thetao"].new_tensor(seconds / steps)  # a tensor: another step is no other code
         water = self._carrier(flows.water, self.diffusivity(), dt)
         spin = self._carrier(flows.geostrophic, self.viscosity(), dt)
         moved: Three = (state["thetao"], state["so"], state["vorticity"])
-        before, weights = moved, (dt, 0 * dt)  # nothing went before: whatever stands here weighs nothing
-        for _ in range(steps):
-            moved, before = self._step(moved, before, water, spin, flows.planetary, weights)
-            weights = ((1.5 + self.config.epsilon) * dt, -(0.5 + self.config.epsilon) * dt)
+        steady = (water, spin, flows.planetary)
+        moved = (
+            self._kept(moved, steady, dt, steps)
+            if torch.is_grad_enabled()
+            else self._in_place(moved, steady, dt, steps)
+        )
         return State(dict(state) | dict(zip(ADVANCED, moved, strict=True)) | self._ice(state, flows.ice, dt, steps))
 
     def terms(self, state: State, forcing: Fields) -> dict[str, Tendency]:
         """`advection`, `planetary_vorticity`, `diffusion`; `drift` of the ice (`sithick`: of its volume, m s-1)."""
-        g, scheme, flows = self.geometry, self.config.scheme, self.flows(*self._given(state))
+        g, scheme, flows = self.geometry, self.config.scheme, self.flows(state)
         flow = {"thetao": flows.water, "so": flows.water, "vorticity": flows.geostrophic}
         kappa, nu = self.diffusivity(), self.viscosity()
         mixed = {"thetao": kappa, "so": kappa, "vorticity": nu}
@@ -162,7 +168,7 @@ class VorticityCore(nn.Module):
 
     def rates(self, state: State) -> dict[str, float]:
         """Of `advection` (by any of the flows) and `diffusion`, before anything is bounded (s-1)."""
-        g, flows = self.geometry, self.flows(*self._given(state))
+        g, flows = self.geometry, self.flows(state)
         volume = g.layers.volume
         advection: list[float] = [
             largest(advection_rate(x, y, volume, z), g) for x, y, z in (flows.water, flows.geostrophic)
@@ -178,18 +184,33 @@ class VorticityCore(nn.Module):
 
     # ---- what a day's steps share ------------------------------------------------------------------------------------
 
-    def flows(
-        self, t: Tensor, s: Tensor, u: Tensor, v: Tensor, zos: Tensor, ice: tuple[Tensor, Tensor, Tensor] | None
-    ) -> Flows:
+    def flows(self, state: State) -> Flows:
         """The flows of a day that begins like this."""
-        g, c = self.geometry, self.config
-        water = volume_flux(u, v, g)
-        if c.vertical:
-            water = Flux(water.x, water.y, vertical_flux(water.x, water.y, torch.zeros_like(water.x), g))
-        anomaly = EQUATIONS[c.density](t, s, g.depth[:, None, None])
-        current = geostrophic_current(anomaly, zos, g, c.balance, self.weak)
-        drift = None if ice is None else drift_flux(ice[1], ice[2], g, ice[0])
-        return Flows(water, volume_flux(current.u, current.v, g), -self.beta * current.v, drift)
+        t, s, u, v, zos = (state[name] for name in OCEAN)
+        ice = self._run(self.drift)(*(state[name] for name in ("siconc", "usi", "vsi"))) if self.config.ice else None
+        spin = self._run(self.geostrophic)(self._run(self.push)(t, s, zos))
+        return Flows(self._run(self.water)(u, v), *spin, ice)
+
+    def water(self, u: Tensor, v: Tensor) -> Flux:
+        """What carries the tracers (m3 s-1)."""
+        flow = volume_flux(u, v, self.geometry)
+        if not self.config.vertical:
+            return flow
+        return Flux(flow.x, flow.y, vertical_flux(flow.x, flow.y, torch.zeros_like(flow.x), self.geometry))
+
+    def push(self, t: Tensor, s: Tensor, zos: Tensor) -> Acceleration:
+        """The pressure gradient's (m s-2), of totals: temperature and salinity, not anomalies."""
+        anomaly = EQUATIONS[self.config.density](t, s, self.geometry.depth[:, None, None])
+        return whole_push(anomaly, zos, self.geometry)
+
+    def geostrophic(self, push: Acceleration) -> tuple[Flux, Tensor]:
+        """What carries vorticity (m3 s-1), and −β v_g (s-2)."""
+        u, v = balanced(push, self.geometry, self.config.balance, self.weak)
+        return volume_flux(u, v, self.geometry), -self.beta * v
+
+    def drift(self, cover: Tensor, usi: Tensor, vsi: Tensor) -> Flux:
+        """What carries ice (m2 s-1)."""
+        return drift_flux(usi, vsi, self.geometry, cover)
 
     def share(self, flow: Flux, kappa: Tensor | float, dt: Tensor) -> Tensor:
         """How much of a flow each cell bears in steps of dt, beside this mixing."""
@@ -214,6 +235,12 @@ class VorticityCore(nn.Module):
         t, s, zeta = (x + (new * n + old * b) for x, n, b in zip(moved, now, before, strict=True))
         return (t, s, zeta), now
 
+    def onward_into(self, out: Three, moved: Three, before: Three, *given: Any) -> None:
+        """The same, written over `out` and `before`."""
+        new, now = self.onward(moved, before, *given)
+        for target, field in zip(out + before, new + now, strict=True):
+            target.copy_(field)
+
     def swept(self, drift: Flux, dt: Tensor) -> Flux:
         """The sea surface that drift sweeps through each face in a step of dt (m2), no more than its scheme bears."""
         sheet = Cells(self.geometry.area, self.geometry.mask_x[:1], self.geometry.mask_y[:1])
@@ -231,6 +258,27 @@ class VorticityCore(nn.Module):
 
     def _carrier(self, flow: Flux, kappa: Tensor | float, dt: Tensor) -> Carrier:
         return self._run(self.carrier)(flow, self._run(self.share)(flow, kappa, dt), kappa, dt)
+
+    def _weights(self, dt: Tensor, first: bool) -> Two:
+        """Of a step's tendency and of the one before."""
+        epsilon = self.config.epsilon
+        return (dt, 0 * dt) if first else ((1.5 + epsilon) * dt, -(0.5 + epsilon) * dt)
+
+    def _kept(self, moved: Three, steady: Steady, dt: Tensor, steps: int) -> Three:
+        """After so many steps, all of which the backward pass will want to know."""
+        before = moved  # nothing went before the first: whatever stands here weighs nothing
+        for n in range(steps):
+            moved, before = self._step(moved, before, *steady, self._weights(dt, n == 0))
+        return moved
+
+    def _in_place(self, moved: Three, steady: Steady, dt: Tensor, steps: int) -> Three:
+        """The same in memory that is there: to ask the system for new fields each step takes as long as half a step."""
+        before = tuple(map(torch.zeros_like, moved))
+        out, spare = (tuple(map(torch.empty_like, moved)) for _ in range(2))
+        for n in range(steps):
+            self._run(self.onward_into)(out, moved, before, *steady, self._weights(dt, n == 0))
+            moved, out, spare = out, spare, out
+        return moved
 
     def _step(self, *given: Any) -> tuple[Three, Three]:
         run = self._run(self.onward)
@@ -254,10 +302,6 @@ class VorticityCore(nn.Module):
         for _ in range(steps):
             area, volume = self._run(self.ice_onward)(area, volume, swept)
         return {"siconc": area, "sithick": ice_thickness(area, volume)}
-
-    def _given(self, state: State) -> tuple[Any, ...]:
-        ice = (state["siconc"], state["usi"], state["vsi"]) if self.config.ice else None
-        return (*(state[name] for name in OCEAN), ice)
 
     def _run(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled(function, self.config.compile)

@@ -109,7 +109,7 @@ def test_a_day_is_adams_bashforth_of_the_terms(scheme):
     start = core.begin(ocean())
     rates = core.rates(start)
     assert all(rate * seconds / steps < core.limits[cause] for cause, rate in rates.items())
-    flows = core.flows(*core._given(start))
+    flows = core.flows(start)
     carried = {"thetao": (flows.water, 100.0), "so": (flows.water, 100.0), "vorticity": (flows.geostrophic, 500.0)}
 
     def dynamics(state):
@@ -335,7 +335,7 @@ def test_a_compiled_step_is_the_plain_step(nothing_compiled):
     core, plain = core_of(geometry, compile=True), core_of(geometry)
     state = core.begin(ocean(dtype=torch.float32))
     dt = torch.tensor(7200.0)
-    flows = plain.flows(*plain._given(state))
+    flows = plain.flows(state)
     carriers = (plain._carrier(flows.water, 100.0, dt), plain._carrier(flows.geostrophic, 500.0, dt))
     moved = tuple(state[name] for name in ADVANCED)
     given = (moved, moved, *carriers, flows.planetary, (dt, 0 * dt))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from oceanx.physics.momentum import vorticity
 from oceanx.physics.shallow_water import ShallowWater, ShallowWaterConfig
+from oceanx.tensors.state import State
 from oceanx.vocabulary.constants import GRAVITY
 
 from .outcome import Curve, Outcome
@@ -84,22 +85,8 @@ def _drift(
 
 def soliton() -> list[Outcome]:
     """The equatorial Rossby soliton: how far it has come at t = 120, and how fast it was. No units, g = H = 1."""
-    # Symmetric about the equator, where v = 0 and ζ = 0: a wall that slips freely stands for the southern half.
-    b, n, size = 0.395, (96, 40), (48.0, 5.0)
-    geometry = plane(n, size, 1.0, (True, False), (0.0, 1.0))
-    at = places(geometry)
-
-    def phi(point: str) -> Tensor:
-        return 0.771 * (b / (b * (at[point][0] - 24.0)).cosh()) ** 2
-
-    def bell(point: str) -> Tensor:
-        return (-(at[point][1] ** 2) / 2).exp()
-
-    zos = phi("") * (6 * at[""][1] ** 2 + 3) / 4 * bell("")
-    u = phi("_x") * (6 * at["_x"][1] ** 2 - 9) / 4 * bell("_x")
-    slope = -2 * b * (b * (at["_y"][0] - 24.0)).tanh() * phi("_y")
-    core = ShallowWater(geometry, ShallowWaterConfig(gravity=1.0))
-    start = state(geometry, zos, u, 2 * at["_y"][1] * slope * bell("_y"))
+    b, (core, start) = 0.395, soliton_at_start(0.395)
+    geometry, zos = core.geometry, start["zos"][0, 0]
     end = run(core, start, 120.0, crossings=1.2)
     x, level = geometry.longitude.numpy(), end["zos"][0, 0].numpy().max(0)
     gone = (24.0 - _summit(x, level)) % 48.0
@@ -132,6 +119,25 @@ def soliton() -> list[Outcome]:
             tolerance=0.02,
         ),
     ]
+
+
+def soliton_at_start(b: float) -> tuple[ShallowWater, State]:
+    """A sea round the equator and the soliton of zeroth order in its middle."""
+    # Symmetric about the equator, where v = 0 and ζ = 0: a wall that slips freely stands for the southern half.
+    geometry = plane((96, 40), (48.0, 5.0), 1.0, (True, False), (0.0, 1.0))
+    at = places(geometry)
+
+    def phi(point: str) -> Tensor:
+        return 0.771 * (b / (b * (at[point][0] - 24.0)).cosh()) ** 2
+
+    def bell(point: str) -> Tensor:
+        return (-(at[point][1] ** 2) / 2).exp()
+
+    zos = phi("") * (6 * at[""][1] ** 2 + 3) / 4 * bell("")
+    u = phi("_x") * (6 * at["_x"][1] ** 2 - 9) / 4 * bell("_x")
+    slope = -2 * b * (b * (at["_y"][0] - 24.0)).tanh() * phi("_y")
+    core = ShallowWater(geometry, ShallowWaterConfig(gravity=1.0))
+    return core, state(geometry, zos, u, 2 * at["_y"][1] * slope * bell("_y"))
 
 
 def _summit(x: np.ndarray, level: np.ndarray) -> float:

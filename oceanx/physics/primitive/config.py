@@ -41,6 +41,7 @@ class PrimitiveEquationsConfig(Config):
     drag_linear: NonNegativeFloat = 0.0  # m s-1
     jerlov: Literal["I", "IA", "IB", "II", "III"] = "I"
     epsilon: NonNegativeFloat = 0.1  # of Adams–Bashforth
+    turn: PositiveFloat = 0.5  # radians that inertial motion may turn in a step: for accuracy, any number is stable
     compile: bool = True
 
     def build(self, geometry: Geometry) -> Core:

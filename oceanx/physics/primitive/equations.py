@@ -30,7 +30,7 @@ from oceanx.tensors.state import Fields, State, Tendency
 from oceanx.vocabulary.constants import HEAT_CAPACITY, REFERENCE_DENSITY
 
 from ..continuity import depth_mean_x, depth_mean_y, layer_thickness, vertical_flux
-from ..courant import advection_rate, biharmonic_rate, diffusion_rate, largest, wave_rate
+from ..courant import advection_rate, biharmonic_rate, diffusion_rate, largest, rotation_rate, wave_rate
 from ..density import EQUATIONS, stratification
 from ..mixing import diffusive_flux
 from ..momentum import Vector, implicit_rotation
@@ -110,10 +110,10 @@ class PrimitiveEquations(nn.Module):
         mixing = run(self.its.mixing)(t, s, u, v)
 
         slow = run(self.its.slow)(u, v, zos, given)
-        gain = run(self._gain)(t, s, u, v, zos, slow, before, seconds)
+        push, gain = run(self._gain)(t, s, u, v, zos, slow, before, seconds)
         new_u, new_v = run(self._rubbed)(u, v, gain, mixing.viscosity, zos, given, seconds)
 
-        push, mean = run(self._handed)(u, v, new_u, new_v, zos, seconds)
+        push, mean = run(self._handed)(u, v, push, gain, new_u, new_v, zos, seconds)
         times = self.free_surface.substeps(seconds)
         surface = self.free_surface(zos, *mean, push, given.freshwater, seconds, times, run)
 
@@ -141,6 +141,7 @@ class PrimitiveEquations(nn.Module):
         rates: dict[str, float] = {
             "advection": largest(advection_rate(flow.x, flow.y, g.area * h, flow.z), g),
             "waves": largest(wave_rate(speed, g), g),
+            "rotation": largest(rotation_rate(g), g),
         }
         lateral = [self.its.viscosity(u, v), self.its.coefficient("diffusivity", self.its.share2)]
         for nu in (each for each in lateral if each is not None):
@@ -152,7 +153,7 @@ class PrimitiveEquations(nn.Module):
     @property
     def limits(self) -> dict[str, float]:
         """Of a step times `rates`: advection and friction as Adams–Bashforth bears them, waves as forward–backward."""
-        return {"advection": 0.45, "diffusion": 0.8, "waves": 0.8}
+        return {"advection": 0.45, "diffusion": 0.8, "waves": 0.8, "rotation": self.config.turn}
 
     def budget(self, state: State) -> dict[str, Tensor]:
         """What the ocean holds, and what it gained through the surface since the beginning: `[batch]`, in SI units.
@@ -187,14 +188,15 @@ class PrimitiveEquations(nn.Module):
         slow: Vector,
         before: Vector | None,
         seconds: float,
-    ) -> Vector:
-        """What velocity gains by the slow terms, carried forward, and by Coriolis and pressure, half implicit."""
+    ) -> tuple[Vector, Vector]:
+        """What pushes the water, slow terms carried forward, Coriolis and pressure as they are (m s-2); and what
+        velocity gains by it, Coriolis half implicit (m s-1)."""
         g, e = self.geometry, self.config.epsilon
         _, h_x, h_y = layer_thickness(zos, g)
         if before is not None:
             slow = Vector(*((1.5 + e) * now - (0.5 + e) * old for now, old in zip(slow, before, strict=True)))
         push = total([slow, *self.its.fast_terms(t, s, u, v, zos).values()])
-        return implicit_rotation(seconds * push.x, seconds * push.y, g, seconds, h_x, h_y)
+        return push, implicit_rotation(seconds * push.x, seconds * push.y, g, seconds, h_x, h_y)
 
     def _rubbed(
         self, u: Tensor, v: Tensor, gain: Vector, viscosity: Tensor, zos: Tensor, given: Exchange, seconds: float
@@ -210,14 +212,25 @@ class PrimitiveEquations(nn.Module):
         return Vector(new_u * g.mask_x, new_v * g.mask_y)
 
     def _handed(
-        self, u: Tensor, v: Tensor, new_u: Tensor, new_v: Tensor, zos: Tensor, seconds: float
+        self,
+        u: Tensor,
+        v: Tensor,
+        push: Vector,
+        gain: Vector,
+        new_u: Tensor,
+        new_v: Tensor,
+        zos: Tensor,
+        seconds: float,
     ) -> tuple[Vector, Vector]:
-        """What the step did to the depth mean less what the fast surface does by itself (m s-2), and that mean."""
+        """What pushes the depth mean, friction included, less what the fast surface does by itself (m s-2); that mean.
+
+        How the push turns the flow within the step is left to the surface, whose short steps turn it too.
+        """
         g = self.geometry
         mean = Vector(depth_mean_x(u, g), depth_mean_y(v, g))
         itself = total([self.free_surface.coriolis(*mean), Vector(*surface_gradient(zos, g, self.config.gravity))])
-        x = depth_mean_x(new_u - u, g) / seconds - itself.x
-        y = depth_mean_y(new_v - v, g) / seconds - itself.y
+        x = depth_mean_x(push.x + (new_u - u - gain.x) / seconds, g) - itself.x
+        y = depth_mean_y(push.y + (new_v - v - gain.y) / seconds, g) - itself.y
         return Vector(x, y), mean
 
     def _flow(

@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from oceanx.tensors.geometry import Geometry
-from oceanx.tensors.operators import mean_x, mean_y, outflow, step_x, step_y
+from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, outflow, step_x, step_y
 
-from ..momentum import Vector, vorticity_flux
+from ..momentum import Vector
 
-COURANT = 0.6  # of the fast steps, of 1 where forward–backward steps end being stable
+COURANT = 0.8  # of the fast steps, of 1 where forward–backward steps end being stable
 
 
 class Surface(NamedTuple):
@@ -54,18 +54,14 @@ class FreeSurface(nn.Module):
     """
 
     inverse_depth: Tensor
-    depth_x: Tensor
-    depth_y: Tensor
     per_depth_x: Tensor
     per_depth_y: Tensor
     width_x: Tensor
     width_y: Tensor
     per_area: Tensor
-    push_x: Tensor
-    push_y: Tensor
+    per_x: Tensor
+    per_y: Tensor
     turning: Tensor
-    bound_x: Tensor
-    bound_y: Tensor
 
     def __init__(self, geometry: Geometry, gravity: float):
         super().__init__()
@@ -79,15 +75,13 @@ class FreeSurface(nn.Module):
         turning = geometry.coriolis_xy / torch.where(corner > 0, corner / number.clamp(min=0.5), 1.0)
         fields = {
             "inverse_depth": torch.where(depth > 0, 1 / depth.clamp(min=1e-6), 0.0),
-            "depth_x": depth_x,
-            "depth_y": depth_y,
             "per_depth_x": torch.where(depth_x > 0, 1 / depth_x.clamp(min=1e-6), 0.0),
             "per_depth_y": torch.where(depth_y > 0, 1 / depth_y.clamp(min=1e-6), 0.0),
             "width_x": geometry.length_x * depth_x,  # the section through which a column's water goes, at rest
             "width_y": geometry.length_y * depth_y,
             "per_area": geometry.mask[:1] / geometry.area,
-            "push_x": gravity * wet_x / geometry.spacing_x,
-            "push_y": gravity * wet_y / geometry.spacing_y,
+            "per_x": wet_x / geometry.spacing_x,
+            "per_y": wet_y / geometry.spacing_y,
             "turning": turning[None],
         }
         for name, field in fields.items():
@@ -95,18 +89,14 @@ class FreeSurface(nn.Module):
         # Per second, the cells that a wave crosses at most: a cell's narrowest way is its area over its longer side.
         sharp = depth * ((geometry.length_y / geometry.area) ** 2 + (geometry.length_x / geometry.area) ** 2)
         self.fastest = float((gravity * sharp.max()).sqrt())
-        bound = self._turned(wet_x[None], wet_y[None], turning.abs())
-        bound = self._turned(bound.x, -bound.y, turning.abs())
-        self.register_buffer("bound_x", bound.x, persistent=False)
-        self.register_buffer("bound_y", -bound.y, persistent=False)
 
     def substeps(self, seconds: float) -> int:
         """How many short steps make one long step, an even number: by the fastest wave of the deepest narrow cell."""
         return 2 * max(1, ceil(seconds * self.fastest / COURANT / 2))
 
     def coriolis(self, u_x: Tensor, v_y: Tensor) -> Vector:
-        """+f v̄ and −f ū of a depth-mean flow, in columns at rest (m s-2)."""
-        return self._turned(u_x, v_y, self.turning)
+        """+f v̄ and −f ū of a depth-mean flow, in columns at rest (m s-2): together they do no work."""
+        return Vector(self._turned_x(v_y * self.width_y), self._turned_y(u_x * self.width_x))
 
     def forward(
         self,
@@ -159,22 +149,25 @@ class FreeSurface(nn.Module):
         return after, Surface(*kept, *through)
 
     def advance(self, now: Surface, push: Vector, freshwater: Tensor, seconds: float) -> Surface:
-        """Forward for the sea surface, backward for its slope; Coriolis as `momentum.implicit_rotation` has it."""
-        factor = 1 + now.zos * self.inverse_depth
-        flux_x = now.u_x * self.width_x * mean_x(factor)
-        flux_y = now.v_y * self.width_y * mean_y(factor)
+        """Forward for the sea surface, backward for its slope; Coriolis forward for ū, backward for v̄.
+
+        One after the other, each with what the one before has made of it, keeps waves and inertial motion neutral
+        while a step is shorter than both.
+        """
+        excess = now.zos * self.inverse_depth
+        through_x, through_y = now.u_x * self.width_x, now.v_y * self.width_y
+        flux_x, flux_y = through_x * (1 + mean_x(excess)), through_y * (1 + mean_y(excess))
         zos = now.zos + seconds * (freshwater - outflow(flux_x, flux_y) * self.per_area)
-        turned = self.coriolis(now.u_x, now.v_y)
-        more_x = seconds * (push.x + turned.x - self.push_x * step_x(zos))
-        more_y = seconds * (push.y + turned.y - self.push_y * step_y(zos))
-        half = seconds / 2
-        again = self.coriolis(more_x, more_y)
-        u_x = now.u_x + (more_x + half * again.x) / (1 + half**2 * self.bound_x)
-        v_y = now.v_y + (more_y + half * again.y) / (1 + half**2 * self.bound_y)
+        slope_x, slope_y = self.gravity * self.per_x * step_x(zos), self.gravity * self.per_y * step_y(zos)
+        u_x = now.u_x + seconds * (push.x + self._turned_x(through_y) - slope_x)
+        v_y = now.v_y + seconds * (push.y + self._turned_y(u_x * self.width_x) - slope_y)
         return Surface(zos, u_x, v_y, flux_x, flux_y)
 
-    def _turned(self, u_x: Tensor, v_y: Tensor, turning: Tensor) -> Vector:
-        return vorticity_flux(u_x * self.depth_x, v_y * self.depth_y, turning, None, None, self.geometry)
+    def _turned_x(self, through_y: Tensor) -> Tensor:
+        return back_y(self.turning * mean_x(through_y)) * self.per_x
+
+    def _turned_y(self, through_x: Tensor) -> Tensor:
+        return -back_x(self.turning * mean_y(through_x)) * self.per_y
 
 
 def weights(times: int) -> list[tuple[float, float]]:
