@@ -15,6 +15,7 @@ from oceanx.physics.primitive.config import PrimitiveEquationsConfig
 from oceanx.physics.primitive.equations import PrimitiveEquations
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields
+from oceanx.vocabulary.constants import HEAT_CAPACITY, REFERENCE_DENSITY
 
 
 def main() -> None:
@@ -66,13 +67,11 @@ class Box:
 
     def look(self) -> dict[str, float]:
         """Kinetic energy (m2 s-2), fastest current (m s-1), mean temperature (°C): what shows that all solve the same."""
-        at, state = self.core.geometry, self.state
-        volume = (at.area * at.thickness * at.mask)[None]
-        u, v = state["uo_x"], state["vo_y"]
+        held = {name: float(total) for name, total in self.core.budget(self.state).items()}
         return {
-            "kinetic energy": float((volume * 0.5 * (u**2 + v**2)).sum() / volume.sum()),
-            "fastest": float(torch.maximum(u.abs(), v.abs()).max()),
-            "temperature": float((volume * state["thetao"]).sum() / volume.sum()),
+            "kinetic energy": held["kinetic_energy"] / held["volume"] / REFERENCE_DENSITY,
+            "fastest": float(max(self.state[name].abs().max() for name in ("uo_x", "vo_y"))),
+            "temperature": held["heat"] / held["volume"] / REFERENCE_DENSITY / HEAT_CAPACITY,
         }
 
 

@@ -21,8 +21,7 @@ def main() -> None:
 
     runtime_settings.update(backend=given["backend"], float_type=given["precision"], loglevel="error")
     simulation = made(given)
-    if not given["diagnostics"]:
-        simulation.state.diagnostics.clear()
+    simulation.state.diagnostics.clear()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         word, *number = line.split()

@@ -31,7 +31,7 @@ class ReleasedCore:
     """
 
     def __init__(self, depth: Tensor, mask: Tensor):
-        levels, rows, columns = mask.shape
+        rows, columns = mask.shape[1:]
         latitude = torch.deg2rad(torch.linspace(-89.5, 89.5, rows))
         self.dx = (RADIUS * latitude.cos() * 2 * (2 * math.pi / columns))[:, None].to(mask)
         self.dy = RADIUS * math.pi / rows

@@ -7,13 +7,9 @@ Makes docs/images/eddying_channel.png and prints the numbers of docs/physics/edd
 
 from __future__ import annotations
 
-import argparse
-import time
 from pathlib import Path
 from typing import Any
 
-import cmocean
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scipy.linalg import eigvals

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from math import ceil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -51,13 +52,15 @@ def main() -> None:
     if not given.draw:
         sea = start(floor(given.floor))
         air = year_of_weather(sea)
+        every = 30 if given.years > 0.5 else 1
+        days = every * ceil(365.25 * given.years / every)
         began = time.perf_counter()
         ox.physics.simulate(
             sea,
-            repeated(air, given.years),
-            days=round(365.25 * given.years),
+            repeated(air, days),
+            days=days,
             core=CORE,
-            every="30D" if given.years > 0.5 else "1D",
+            every=f"{every}D",
             init_time="2000-01-01",
             at_rest=True,
             precision=given.precision,
@@ -151,11 +154,10 @@ def balance(air: xr.Dataset, sea: xr.Dataset) -> float:
     return lost / fallen
 
 
-def repeated(air: xr.Dataset, years: float) -> xr.Dataset:
+def repeated(air: xr.Dataset, days: int) -> xr.Dataset:
     """The year again and again, lazily."""
-    days = round(365.25 * years) + 1
-    whole = xr.concat([air.chunk(time=73)] * (days // 365 + 1), "time").isel(time=slice(days))
-    times = np.datetime64("2000-01-01", "ns") + np.arange(days) * np.timedelta64(86400, "s")
+    whole = xr.concat([air.chunk(time=73)] * (days // 365 + 1), "time").isel(time=slice(days + 1))
+    times = np.datetime64("2000-01-01", "ns") + np.arange(whole.sizes["time"]) * np.timedelta64(86400, "s")
     return whole.assign_coords(time=times)
 
 

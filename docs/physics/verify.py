@@ -40,8 +40,10 @@ TITLES = {  # in the order of the page; a module that is not here comes last, un
     "rossby_waves": "Rossby waves",
     "balance": "Balance",
     "gyres": "Gyres",
+    "whole": "Primitive equations",
     "baroclinic": "Stratified flow",
     "instability": "Instability",
+    "lock_exchange": "Lock exchange",
     "ekman": "Drift under the wind",
     "columns": "Columns",
     "mixing": "Mixing and friction",
@@ -267,7 +269,7 @@ def link(doi: str) -> str:
 
 
 def escaped(text: str) -> str:
-    return re.sub(r"([|*_])", r"\\\1", text).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([|*_])", r"\\\1", raised(text)).replace("<", "&lt;").replace(">", "&gt;")
 
 
 def sealed(text: str) -> str:

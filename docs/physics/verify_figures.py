@@ -14,7 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 from verification.outcome import Curve
 
@@ -37,12 +38,23 @@ def curves_of(curves: list[Curve]) -> Figure:
         panel(ax, curve)
     for ax in axes.flat[len(curves) :]:
         ax.remove()
+    for _ in range(3):  # what makes room for one legend may push a line under another
+        move_legends(figure)
+    return figure
+
+
+def move_legends(figure: Figure) -> None:
+    """Legends that lie on a line go below their panel, and the figure grows for them."""
     figure.draw_without_rendering()
     for ax in figure.axes:
         legend = ax.get_legend()
-        if legend is not None and hides(legend, ax):
-            explain(ax, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, columnspacing=1.2)
-    return figure
+        if legend is None or not hides(legend, ax):
+            continue
+        labels = [text.get_text() for text in legend.get_texts()]
+        columns = 1 if max(map(len, labels)) > 20 else 2
+        below = ax.transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans)
+        explain(ax, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=columns, columnspacing=1.2)
+        figure.set_figheight(figure.get_figheight() + 0.15 * math.ceil(len(labels) / columns))
 
 
 def panel(ax: Axes, curve: Curve) -> None:
@@ -60,7 +72,7 @@ def panel(ax: Axes, curve: Curve) -> None:
             name, look = label, {"color": next(colours), "linewidth": 2.2, "alpha": 0.85, "zorder": 3}
             look |= {"marker": "o", "markersize": 4.5} if len(x) <= 8 else {}
         ax.plot(np.asarray(x, float), np.asarray(y, float), label=raised(name) if name else None, **look)
-    lines = math.ceil(len(curve.title) / 38)
+    lines = math.ceil(len(curve.title) / 34)
     ax.set_title(fill(raised(curve.title), max(len(curve.title) // lines + 5, 24)), loc="left", fontsize=11)
     ax.set_xlabel("" if curve.x == "1" else raised(curve.x))
     ax.set_ylabel("" if curve.y == "1" else raised(curve.y))
@@ -91,8 +103,12 @@ def hides(legend: Legend, ax: Axes) -> bool:
 
 def raised(text: str) -> str:
     """Powers of units raised: m s⁻¹ for m s-1."""
-    text = re.sub(r"\b(K|[a-z]+)(-\d)\b", lambda unit: unit[1] + unit[2].translate(POWERS), text)
-    return re.sub(r"\b(k?m)([23])\b", lambda unit: unit[1] + unit[2].translate(POWERS), text)
+    return re.sub(r"\b(?:([ck]?m)([23])|(K|k?g|h|m|s)(-\d))\b", raise_power, text)
+
+
+def raise_power(unit: re.Match[str]) -> str:
+    name, power = (part for part in unit.groups() if part)
+    return name + power.translate(POWERS)
 
 
 def scale(ax: Axes, curve: Curve) -> None:
@@ -100,6 +116,9 @@ def scale(ax: Axes, curve: Curve) -> None:
     x = np.unique(np.concatenate([np.asarray(x, float) for x, _ in curve.lines.values()]))
     if curve.log:
         ax.set_yscale("log")
+        if ax.get_ylim()[0] >= 0.01 and ax.get_ylim()[1] <= 1000:
+            ax.yaxis.set_major_formatter(LogFormatter())
+            ax.yaxis.set_minor_formatter(LogFormatter())
     if curve.log and geometric(x):
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(FixedLocator(list(x)))
@@ -107,7 +126,7 @@ def scale(ax: Axes, curve: Curve) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_minor_formatter(NullFormatter())
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(6))
+        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
     if not curve.log:
         ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5), useMathText=True)

@@ -42,22 +42,24 @@ def swirl() -> Figure:
     for scheme in ("limited", "weno"):
         half, end = after(0.5, scheme), after(1.0, scheme)
         fields |= {f"{scheme}: {name}": field for name, field in zip(names, (half, end, end - start), strict=True)}
-    figure = style.sheet(10.5, 5.2)
-    axes = figure.subplot_mosaic([["start", *(f"{s}: {name}" for name in names)] for s in ("limited", "weno")])
+    figure = style.sheet(10.5, 5.6)
+    axes = figure.subplot_mosaic(
+        [["start", *(f"limited: {name}" for name in names)], ["key", *(f"weno: {name}" for name in names)]]
+    )
+    axes["key"].axis("off")
     for title, field in fields.items():
-        wrong = title.endswith("end − start")
+        wrong, ax = title.endswith("end − start"), axes[title]
         look: Look = (
-            {"cmap": "RdBu_r", "vmin": -0.3, "vmax": 0.3} if wrong else {"cmap": "YlGnBu", "vmin": 0, "vmax": 1}
+            {"cmap": "RdBu_r", "vmin": -0.2, "vmax": 0.2} if wrong else {"cmap": "YlGnBu", "vmin": 0, "vmax": 1}
         )
-        ax = axes[title]
         drawn = ax.pcolormesh(side.numpy(), side.numpy(), field[0, 0].numpy(), **look)
         ax.set(aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         ax.set_title(title, loc="left", fontsize=11)
         style.tidy(ax)
-        if title == "start":
-            ax.set(xlabel="x (m)", ylabel="y (m)")
-            figure.colorbar(drawn, ax=ax, location="bottom", label="tracer", shrink=0.9)
-    figure.colorbar(drawn, ax=[axes[f"{s}: end − start"] for s in ("limited", "weno")], label="error", shrink=0.7)
+        if title in ("start", "limited: end − start"):
+            scale = axes["key"].inset_axes((0.05, 0.35 if wrong else 0.8, 0.9, 0.08))
+            figure.colorbar(drawn, cax=scale, orientation="horizontal", label="end − start" if wrong else "tracer")
+    axes["start"].set(xlabel="x (m)", ylabel="y (m)")
     return figure
 
 

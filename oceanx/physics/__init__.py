@@ -13,10 +13,10 @@ from oceanx.vocabulary.lazy import lazily
 # They stand above this package, where xarray is known. The door to them is opened by name when somebody knocks: an
 # import here would make every term depend on labels.
 _ABOVE = {
-    "simulate": ".workflows.simulation",
-    "tendencies": ".workflows.tendencies",
-    "sensitivity": ".workflows.sensitivity",
-    "average": ".workflows.sensitivity_metric",
+    "simulate": ".workflows.simulation.simulate",
+    "tendencies": ".workflows.simulation.tendencies",
+    "sensitivity": ".workflows.simulation.sensitivity",
+    "average": ".workflows.simulation.metric",
 }
 
 __all__ = ["average", "sensitivity", "simulate", "tendencies"]

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from oceanx.tensors.geometry import Geometry, south, west
-from oceanx.tensors.operators import step_x, step_y
+from oceanx.tensors.operators import Vector, step_x, step_y
 from oceanx.vocabulary.constants import GRAVITY, REFERENCE_DENSITY, ROTATION
 
-from .pressure import Acceleration, pressure_gradient, surface_gradient
+from .pressure import pressure_gradient, surface_gradient
 
 FIVE_DEGREES = 2 * ROTATION * math.sin(math.radians(5.0))  # s-1
 
@@ -48,7 +48,7 @@ def cut(coriolis: Tensor, weak: float) -> Tensor:
 BALANCES = {"taper": taper, "cut": cut}
 
 
-def balanced(push: Acceleration, geometry: Geometry, balance: str = "taper", weak: float = FIVE_DEGREES) -> Current:
+def balanced(push: Vector, geometry: Geometry, balance: str = "taper", weak: float = FIVE_DEGREES) -> Current:
     """The current (m s-1) at centres whose Coriolis force withstands this acceleration on faces (m s-2).
 
     Parameters
@@ -101,7 +101,7 @@ def whole_push(
     geometry: Geometry,
     gravity: float = GRAVITY,
     reference: float = REFERENCE_DENSITY,
-) -> Acceleration:
+) -> Vector:
     """Acceleration by the whole pressure gradient on every level's faces (m s-2), of sea surface and density.
 
     Arguments as in `geostrophic_current`.
@@ -109,7 +109,7 @@ def whole_push(
     baroclinic = pressure_gradient(anomaly, zos, geometry, gravity, reference)
     surface = surface_gradient(zos, geometry, gravity)
     # The slope of the sea surface is not felt through faces that are closed at depth.
-    return Acceleration(baroclinic.x + surface.x * geometry.mask_x, baroclinic.y + surface.y * geometry.mask_y)
+    return Vector(baroclinic.x + surface.x * geometry.mask_x, baroclinic.y + surface.y * geometry.mask_y)
 
 
 def thermal_wind(
@@ -122,7 +122,7 @@ def thermal_wind(
 ) -> Current:
     """How the geostrophic current grows upwards (s-1): f ∂u/∂z = (g/ρ₀) ∂ρ/∂y, f ∂v/∂z = −(g/ρ₀) ∂ρ/∂x."""
     buoyancy = anomaly * (gravity / reference)
-    push = Acceleration(
+    push = Vector(
         step_x(buoyancy) * (geometry.mask_x / geometry.spacing_x),
         step_y(buoyancy) * (geometry.mask_y / geometry.spacing_y),
     )

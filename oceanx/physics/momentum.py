@@ -10,23 +10,14 @@ what the continuity equation does to h: together nothing, to round-off. Velocity
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from oceanx.tensors.geometry import Geometry, above, below, east, north
-from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, step_x, step_y
+from oceanx.tensors.operators import Vector, back_x, back_y, mean_x, mean_y, step_x, step_y
 from oceanx.tensors.state import Field
 from oceanx.vocabulary.constants import REFERENCE_DENSITY
 from oceanx.vocabulary.errors import unknown
-
-
-class Vector(NamedTuple):
-    """What goes with the velocity through east faces (`x`) and through north faces (`y`)."""
-
-    x: Tensor
-    y: Tensor
 
 
 def vorticity(u_x: Field, v_y: Field, geometry: Geometry, slip: str = "free") -> Field:

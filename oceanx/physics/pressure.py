@@ -13,21 +13,12 @@ z = −d + η (1 − d/H), so along a level
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from oceanx.tensors.geometry import Geometry, above
-from oceanx.tensors.operators import mean_x, mean_y, step_x, step_y
+from oceanx.tensors.operators import Vector, mean_x, mean_y, step_x, step_y
 from oceanx.vocabulary.constants import GRAVITY, REFERENCE_DENSITY
-
-
-class Acceleration(NamedTuple):
-    """Of the water on east (`x`) and north (`y`) faces, in m s-2; 0 on closed ones."""
-
-    x: Tensor
-    y: Tensor
 
 
 def hydrostatic(
@@ -52,7 +43,7 @@ def hydrostatic(
 
 def pressure_gradient(
     anomaly: Tensor, zos: Tensor, geometry: Geometry, gravity: float = GRAVITY, reference: float = REFERENCE_DENSITY
-) -> Acceleration:
+) -> Vector:
     """Acceleration by the baroclinic pressure gradient, on faces (m s-2): −(1/ρ₀) ∇p at constant depth.
 
     Where density depends on depth alone and the surface is flat it is exactly zero, whatever the sea floor. Under a
@@ -71,13 +62,13 @@ def pressure_gradient(
     middle = (geometry.interfaces[1:] + geometry.interfaces[:-1])[:, None, None] / 2
     rise = zos * (1 - middle / depth)  # of each level above its mean depth
     weight = anomaly * (gravity / reference)
-    return Acceleration(
+    return Vector(
         -(step_x(pressure) + mean_x(weight) * step_x(rise)) * (geometry.mask_x / geometry.spacing_x),
         -(step_y(pressure) + mean_y(weight) * step_y(rise)) * (geometry.mask_y / geometry.spacing_y),
     )
 
 
-def surface_gradient(zos: Tensor, geometry: Geometry, gravity: float = GRAVITY) -> Acceleration:
+def surface_gradient(zos: Tensor, geometry: Geometry, gravity: float = GRAVITY) -> Vector:
     """Acceleration by the slope of the sea surface, on the surface's faces (m s-2): −g ∇η.
 
     Parameters
@@ -85,7 +76,7 @@ def surface_gradient(zos: Tensor, geometry: Geometry, gravity: float = GRAVITY) 
     zos
         Sea surface height, `[batch, 1, lat, lon]`, m.
     """
-    return Acceleration(
+    return Vector(
         step_x(zos) * (-gravity * geometry.mask_x[:1] / geometry.spacing_x),
         step_y(zos) * (-gravity * geometry.mask_y[:1] / geometry.spacing_y),
     )

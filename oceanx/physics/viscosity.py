@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from oceanx.tensors.geometry import Geometry, south, west
-from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, step_x, step_y
+from oceanx.tensors.operators import Vector, back_x, back_y, mean_x, mean_y, step_x, step_y
 from oceanx.vocabulary.errors import unknown
 
 from .mixing import on_faces
@@ -41,13 +41,6 @@ class Deformation(NamedTuple):
 
     tension: Tensor
     shear: Tensor
-
-
-class Friction(NamedTuple):
-    """The change of velocity per second (m s-2): of u on east faces, of v on north faces."""
-
-    u_x: Tensor
-    v_y: Tensor
 
 
 def deformation(u_x: Tensor, v_y: Tensor, geometry: Geometry) -> Deformation:
@@ -72,7 +65,7 @@ def viscosity(
     nu: float | Tensor,
     slip: str = "free",
     thickness: Tensor | None = None,
-) -> Friction:
+) -> Vector:
     """Harmonic friction: what the stress ν D does to the flow per mass.
 
     Parameters
@@ -94,7 +87,7 @@ def viscosity(
         force = _divergence(tension, shear, geometry)
     else:
         force = _divergence(thickness * tension, _at_corners(thickness) * shear, geometry)
-        force = Friction(force.u_x / _not_zero(mean_x(thickness)), force.v_y / _not_zero(mean_y(thickness)))
+        force = Vector(force.x / _not_zero(mean_x(thickness)), force.y / _not_zero(mean_y(thickness)))
     return force if slip == "free" else _plus(force, _coastal_drag(u_x, v_y, geometry, nu))
 
 
@@ -105,7 +98,7 @@ def biharmonic_viscosity(
     nu4: float | Tensor,
     slip: str = "free",
     thickness: Tensor | None = None,
-) -> Friction:
+) -> Vector:
     """Biharmonic friction, −L(ν₄ L(u)) with L the harmonic one of ν = 1: it damps the smallest scales most.
 
     Parameters
@@ -117,7 +110,7 @@ def biharmonic_viscosity(
     """
     first = viscosity(u_x, v_y, geometry, 1.0, slip, thickness)
     on = on_faces(nu4)
-    return viscosity(-on.x * first.u_x, -on.y * first.v_y, geometry, 1.0, slip, thickness)
+    return viscosity(-on.x * first.x, -on.y * first.y, geometry, 1.0, slip, thickness)
 
 
 def smagorinsky(
@@ -148,21 +141,21 @@ def smagorinsky_biharmonic(
     return smagorinsky(u_x, v_y, geometry, constant, least) * (_scale_squared(geometry) / 8)
 
 
-def _divergence(tension: Tensor, shear: Tensor, geometry: Geometry) -> Friction:
+def _divergence(tension: Tensor, shear: Tensor, geometry: Geometry) -> Vector:
     """Force of the stresses on both velocities, on open faces: the transpose of `deformation`, areas counted."""
     g, width, width_xy = geometry, _width(geometry), _width_xy(geometry)
     along, across = shear * width_xy**2, shear * g.spacing_y
     area_x, area_y = g.spacing_x * g.length_x, g.spacing_y * g.length_y
     du = step_x(tension * g.length_x) + (along - south(along)) / g.spacing_x
     dv = (across - west(across)) * (g.mask_y / area_y) - step_y(tension * width**2) * (g.mask_y / (area_y * g.length_y))
-    return Friction(du * (g.mask_x / area_x), dv)
+    return Vector(du * (g.mask_x / area_x), dv)
 
 
-def _coastal_drag(u_x: Tensor, v_y: Tensor, geometry: Geometry, nu: float | Tensor) -> Friction:
+def _coastal_drag(u_x: Tensor, v_y: Tensor, geometry: Geometry, nu: float | Tensor) -> Vector:
     """What a coast along the flow takes: the stress of water that comes to rest over half a cell, on either side."""
     g, on = geometry, on_faces(nu)
     coast = 1 - g.mask_xy  # beside an open face, a corner that is not open lies on a coast or a wall
-    return Friction(
+    return Vector(
         u_x * (-2 * on.x * (g.mask_x * (coast + south(coast)) / g.length_x**2)),
         v_y * (-2 * on.y * (g.mask_y * (coast + west(coast)) / g.length_y**2)),
     )
@@ -189,8 +182,8 @@ def _at_corners(value: float | Tensor) -> float | Tensor:
     return mean_y(mean_x(value)) if isinstance(value, Tensor) and value.dim() > 1 else value
 
 
-def _plus(one: Friction, other: Friction) -> Friction:
-    return Friction(one.u_x + other.u_x, one.v_y + other.v_y)
+def _plus(one: Vector, other: Vector) -> Vector:
+    return Vector(one.x + other.x, one.y + other.y)
 
 
 def _not_zero(thickness: Tensor) -> Tensor:

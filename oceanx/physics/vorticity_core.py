@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from oceanx.tensors.compiled import compiled
 from oceanx.tensors.geometry import Cells, Geometry
-from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y
+from oceanx.tensors.operators import Vector, back_x, back_y, mean_x, mean_y
 from oceanx.tensors.state import Fields, State, Tendency
 from oceanx.vocabulary.config import Config
 from oceanx.vocabulary.constants import ROTATION
@@ -36,7 +36,6 @@ from .explicit_limit import bearable, bounded_flow, bounded_mixing, bounded_shar
 from .geostrophy import balanced, whole_push
 from .mixing import diffusion
 from .momentum import vorticity
-from .pressure import Acceleration
 from .sea_ice import (
     LONGEST,
     drift_flux,
@@ -198,12 +197,12 @@ class VorticityCore(nn.Module):
             return flow
         return Flux(flow.x, flow.y, vertical_flux(flow.x, flow.y, torch.zeros_like(flow.x), self.geometry))
 
-    def push(self, t: Tensor, s: Tensor, zos: Tensor) -> Acceleration:
+    def push(self, t: Tensor, s: Tensor, zos: Tensor) -> Vector:
         """The pressure gradient's (m s-2), of totals: temperature and salinity, not anomalies."""
         anomaly = EQUATIONS[self.config.density](t, s, self.geometry.depth[:, None, None])
         return whole_push(anomaly, zos, self.geometry)
 
-    def geostrophic(self, push: Acceleration) -> tuple[Flux, Tensor]:
+    def geostrophic(self, push: Vector) -> tuple[Flux, Tensor]:
         """What carries vorticity (m3 s-1), and −β v_g (s-2)."""
         u, v = balanced(push, self.geometry, self.config.balance, self.weak)
         return volume_flux(u, v, self.geometry), -self.beta * v

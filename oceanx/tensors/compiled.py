@@ -67,9 +67,16 @@ def _compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
         if not (works and _possible(_devices((*args, *kwargs.values())))):
             return function(*args, **kwargs)
         from torch._dynamo import config, exc
+        from torch._functorch import config as gradients
 
         try:
-            with config.patch(recompile_limit=DIFFERENT), _shapes_unchecked():
+            # A backward pass keeps what the function was given, and computes the rest again: with operations fused that
+            # is quicker than reading it back from memory.
+            with (
+                config.patch(recompile_limit=DIFFERENT),
+                gradients.patch(activation_memory_budget=0.0),
+                _shapes_unchecked(),
+            ):
                 return fused(*args, **kwargs)
         except exc.FailOnRecompileLimitHit:
             _log.info("%s: more than %d kinds of call: runs plainly", function.__qualname__, DIFFERENT)

@@ -6,9 +6,18 @@ A name ending in `_x` lives on east faces, `_y` on north faces, `_z` on bottom f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor
 
 from .geometry import above, east, north, south, west
+
+
+class Vector(NamedTuple):
+    """Eastward on east faces (`x`) and northward on north faces (`y`): a velocity, or what goes with one."""
+
+    x: Tensor
+    y: Tensor
 
 
 def mean_x(field: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def test_the_sea_that_turns_as_a_solid_body_feels_nothing(term):
     assert deformation(u, still, geometry).tension.abs().max() < 1e-20
     assert deformation(u, still, geometry).shear.abs().max() < 1e-20  # of 1/R = 1.6e-7 s-1
     noise = function(*flow(geometry, 1), geometry, nu)
-    assert function(u, still, geometry, nu).u_x.abs().max() < 1e-12 * noise.u_x.abs().max()
+    assert function(u, still, geometry, nu).x.abs().max() < 1e-12 * noise.x.abs().max()
 
 
 @both
@@ -113,9 +113,9 @@ def test_on_a_plane_it_is_the_laplacian():
         return (f.roll(1, -1) - 2 * f + f.roll(-1, -1)) / 20.0**2 + (f.roll(1, -2) - 2 * f + f.roll(-1, -2)) / 10.0**2
 
     force = viscosity(u, v, geometry, 7.0)
-    torch.testing.assert_close((force.u_x, force.v_y), (7 * laplacian(u), 7 * laplacian(v)))
+    torch.testing.assert_close((force.x, force.y), (7 * laplacian(u), 7 * laplacian(v)))
     force = biharmonic_viscosity(u, v, geometry, 7.0)
-    torch.testing.assert_close(force.u_x, -7 * laplacian(laplacian(u)))
+    torch.testing.assert_close(force.x, -7 * laplacian(laplacian(u)))
 
 
 @pytest.mark.parametrize(("slip", "wall"), [("free", 0.0), ("no", 2.0)])
@@ -125,10 +125,10 @@ def test_a_wall_takes_momentum_only_where_water_may_not_slip(slip, wall):
     u = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)[:, None].expand(1, 1, 3, 4)
     force = viscosity(u, torch.zeros_like(u), geometry, 5.0, slip)
     wanted = [5 * (2 - wall * 1) / 100, 5 * (-2 - 1) / 100, 5 * (1 - wall * 2) / 100]
-    assert force.u_x[0, 0, :, 2].tolist() == pytest.approx(wanted)
+    assert force.x[0, 0, :, 2].tolist() == pytest.approx(wanted)
     turned = plane(lat=4, lon=3, periodic=(False, True), dx=10.0, dy=20.0)
     force = viscosity(torch.zeros_like(u).mT, u.mT, turned, 5.0, slip)
-    assert force.v_y[0, 0, 2].tolist() == pytest.approx(wanted)
+    assert force.y[0, 0, 2].tolist() == pytest.approx(wanted)
 
 
 @both
@@ -137,8 +137,8 @@ def test_a_wall_takes_momentum_only_where_water_may_not_slip(slip, wall):
 def test_closed_faces_stay_at_rest(term, geometry, seed, slip):
     function, nu = TERMS[term]
     force = function(*flow(geometry, seed), geometry, nu, slip)
-    assert not (force.u_x * (1 - geometry.mask_x)).any()
-    assert not (force.v_y * (1 - geometry.mask_y)).any()
+    assert not (force.x * (1 - geometry.mask_x)).any()
+    assert not (force.y * (1 - geometry.mask_y)).any()
 
 
 def test_a_slip_that_nobody_knows_is_refused():
@@ -177,7 +177,7 @@ def test_the_gradient_of_smagorinsky_is_that_of_finite_differences_and_finite_at
     assert torch.autograd.gradcheck(lambda u, v: smagorinsky(u, v, geometry) / 1e4, (u, v), fast_mode=True)
     u, v = (torch.zeros_like(each).requires_grad_() for each in (u, v))
     force = viscosity(u, v, geometry, smagorinsky(u, v, geometry), "no")
-    (force.u_x.sum() + force.v_y.sum()).backward()
+    (force.x.sum() + force.y.sum()).backward()
     assert u.grad.isfinite().all()
     assert v.grad.isfinite().all()
 
@@ -187,7 +187,7 @@ def test_land_without_thickness_has_finite_gradients(term):
     geometry, (function, size) = basin(3), TERMS[term]
     thickness = breathing(geometry, 4).requires_grad_()
     force = function(*flow(geometry, 1), geometry, size, "no", thickness)
-    (force.u_x.square().sum() + force.v_y.square().sum()).backward()
+    (force.x.square().sum() + force.y.square().sum()).backward()
     assert thickness.grad.isfinite().all()
 
 

@@ -73,7 +73,7 @@ def _no_slip() -> list[Outcome]:
 
         def walls(s: State, sea: Geometry = sea) -> Tendency:
             held, loose = (viscosity(s["uo_x"], s["vo_y"], sea, nu, slip) for slip in ("no", "free"))
-            return Tendency({"vo_y": held.v_y - loose.v_y})
+            return Tendency({"vo_y": held.y - loose.y})
 
         sections.append(_section(_steady(core, _wind(sea, length), walls), sea))
     known, at, speed = 32.2147, 118.0e3, 0.09160

@@ -65,8 +65,8 @@ def waves_decay() -> list[Outcome]:
         for name, power, change in (
             ("harmonic mixing", 2, diffusion(wave, plane, 1.0)),
             ("biharmonic mixing", 4, biharmonic_diffusion(wave, plane, 1.0)),
-            ("harmonic friction", 2, viscosity(wave, still, plane, 1.0).u_x),
-            ("biharmonic friction", 4, biharmonic_viscosity(wave, still, plane, 1.0).u_x),
+            ("harmonic friction", 2, viscosity(wave, still, plane, 1.0).x),
+            ("biharmonic friction", 4, biharmonic_viscosity(wave, still, plane, 1.0).x),
         ):
             rate = -(wave * change).sum() / (wave**2).sum()
             errors.setdefault(f"the rate of {name}", []).append(abs(rate.item() / k**power - 1))
@@ -123,7 +123,7 @@ def channel() -> list[Outcome]:
         )
         # The steady flow: friction of every unit row is a matrix.
         rows = torch.eye(n, dtype=torch.float64)[:, None, :, None].expand(n, 1, n, 4)
-        matrix = viscosity(rows, torch.zeros_like(rows), geometry, nu, "no").u_x[:, 0, :, 0].T
+        matrix = viscosity(rows, torch.zeros_like(rows), geometry, nu, "no").x[:, 0, :, 0].T
         flow = torch.linalg.solve(matrix, torch.full((n,), -push, dtype=torch.float64))
         y = geometry.latitude
         exact = push * y * (width - y) / (2 * nu)

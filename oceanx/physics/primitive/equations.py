@@ -228,7 +228,7 @@ class PrimitiveEquations(nn.Module):
         """
         g = self.geometry
         mean = Vector(depth_mean_x(u, g), depth_mean_y(v, g))
-        itself = total([self.free_surface.coriolis(*mean), Vector(*surface_gradient(zos, g, self.config.gravity))])
+        itself = total([self.free_surface.coriolis(*mean), surface_gradient(zos, g, self.config.gravity)])
         x = depth_mean_x(push.x + (new_u - u - gain.x) / seconds, g) - itself.x
         y = depth_mean_y(push.y + (new_v - v - gain.y) / seconds, g) - itself.y
         return Vector(x, y), mean

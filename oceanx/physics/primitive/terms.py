@@ -89,9 +89,9 @@ class Terms(nn.Module):
             "vertical_advection": vertical_advection(u, v, flux_z, h_x, h_y, g),
         }
         if (nu := self.viscosity(u, v)) is not None:
-            terms["viscosity"] = Vector(*viscosity(u, v, g, nu, c.slip, h))
+            terms["viscosity"] = viscosity(u, v, g, nu, c.slip, h)
         if (nu4 := self.coefficient("viscosity4", self.share4)) is not None:
-            terms["biharmonic_viscosity"] = Vector(*biharmonic_viscosity(u, v, g, nu4, c.slip, h))
+            terms["biharmonic_viscosity"] = biharmonic_viscosity(u, v, g, nu4, c.slip, h)
         return terms
 
     def fast_terms(self, t: Tensor, s: Tensor, u: Tensor, v: Tensor, zos: Tensor) -> dict[str, Vector]:
@@ -102,7 +102,7 @@ class Terms(nn.Module):
         slope = surface_gradient(zos, g, c.gravity)
         return {
             "coriolis": coriolis(u, v, g, h_x, h_y),
-            "pressure": Vector(*pressure_gradient(anomaly, zos, g, c.gravity)),
+            "pressure": pressure_gradient(anomaly, zos, g, c.gravity),
             "surface_pressure": Vector(slope.x * g.mask_x, slope.y * g.mask_y),
         }
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
-from .growing_store import CHUNK, GrowingStore, together_in
+from ..growing_store import CHUNK, GrowingStore, together_in
 
 
 class SimulationStore(GrowingStore):

@@ -22,8 +22,8 @@ from oceanx.vocabulary.channels import Channels
 from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.names import VARIABLES
 
-from .physics_cores import CoreConfig, config_of, forced
-from .physics_labels import channels_of, in_our_units, is_difference, one_moment
+from .cores import CoreConfig, config_of, forced
+from .labels import channels_of, in_our_units, is_difference, one_moment
 
 Precision = Literal["float32", "float64"]
 FLOW = ("uo", "vo", "zos")  # what is 0 at rest

@@ -17,11 +17,11 @@ from oceanx.tensors.state import Fields, State
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
 
-from .physics_forcing import Between
-from .physics_labels import labelled, one_moment, time_axis
-from .physics_march import along, seen_from
-from .physics_setup import AnyCore, Precision, Setup, filled, set_up, still
-from .simulation import weather_of
+from .forcing import Between
+from .labels import labelled, one_moment, time_axis
+from .march import along, seen_from
+from .setup import AnyCore, Precision, Setup, filled, set_up, still
+from .simulate import weather_of
 
 TOTAL = "total"
 

@@ -14,7 +14,7 @@ from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.names import VARIABLES
 
-from .physics_setup import Setup
+from .setup import Setup
 
 Function = Callable[[Mapping[str, Tensor], Geometry], Tensor]
 Metric = xr.DataArray | xr.Dataset | Function

@@ -21,13 +21,13 @@ from oceanx.tensors.state import State
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.progress import Progress
 
-from .physics_budget import Budget
-from .physics_edges import Boundary, zone
-from .physics_forcing import Between, Weather
-from .physics_labels import attrs_of, labelled, time_axis
-from .physics_march import DAY, March, legs
-from .physics_setup import AnyCore, Precision, Setup, set_up
-from .simulation_store import SimulationStore
+from .budget import Budget
+from .edges import Boundary, zone
+from .forcing import Between, Weather
+from .labels import attrs_of, labelled, time_axis
+from .march import DAY, March, legs
+from .setup import AnyCore, Precision, Setup, set_up
+from .store import SimulationStore
 
 TOGETHER = 2**26  # bytes of output that are held before they are written
 WORTH_COMPILING = 10**6  # cells times days of a run

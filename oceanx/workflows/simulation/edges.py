@@ -12,9 +12,9 @@ from oceanx.physics.relaxation import open_edges, relax, relaxation_zone
 from oceanx.tensors.state import State
 from oceanx.vocabulary.errors import unknown
 
-from .physics_forcing import Weather
-from .physics_march import Leg, seen_from
-from .physics_setup import Setup
+from .forcing import Weather
+from .march import Leg, seen_from
+from .setup import Setup
 
 CELLS = 5.0  # width of the zone
 SECONDS = 6 * 3600.0  # in which the outermost cells forget

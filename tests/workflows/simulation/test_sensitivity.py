@@ -17,8 +17,8 @@ from toy_core import CAPACITY, CarriedConfig
 import oceanx as ox
 from oceanx.physics.coefficients import Coefficient
 from oceanx.vocabulary.errors import InputError
-from oceanx.workflows.physics_parameters import freed, parameters_of
-from oceanx.workflows.physics_setup import set_up
+from oceanx.workflows.simulation.parameters import freed, parameters_of
+from oceanx.workflows.simulation.setup import set_up
 
 START = "2000-01-01"
 CORE = CarriedConfig(damping=2e-7)
@@ -250,7 +250,7 @@ def test_the_primitive_equations_tell_their_sensitivity() -> None:
     ds["thetao"] = (ds.thetao * 0.1 + xr.DataArray([18.0, 8.0], dims="depth")).assign_attrs(units="degrees_C")
     wind = sunshine(ds, [0.1]).ssr
     forcing = xr.Dataset({"tauuo": wind.assign_attrs(units="Pa"), "tauvo": (0 * wind).assign_attrs(units="Pa")})
-    given = {"init_time": START, "precision": "float64", "at_rest": True, "step": 14400.0}
+    given = {"init_time": START, "precision": "float64", "at_rest": True, "step": 10800.0}
     weights = average(ds.uo.isel(depth=0).sel(latitude=slice(0, 26)))
     ds = ds.drop_vars(["uo", "vo"])
     made = sensitivity(weights, ds, forcing, 1, wrt=["thetao", "tauuo", "vertical_viscosity"], **given)

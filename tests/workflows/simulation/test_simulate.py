@@ -26,9 +26,10 @@ from oceanx.physics.relaxation import relaxation_zone
 from oceanx.tensors.state import Fields, State
 from oceanx.vocabulary.constants import EARTH_RADIUS
 from oceanx.vocabulary.errors import InputError
-from oceanx.workflows import physics_cores, physics_edges, simulation
-from oceanx.workflows.physics_march import Leg, legs, parts
-from oceanx.workflows.physics_setup import set_up
+from oceanx.workflows.simulation import cores, edges
+from oceanx.workflows.simulation import simulate as module
+from oceanx.workflows.simulation.march import Leg, legs, parts
+from oceanx.workflows.simulation.setup import set_up
 
 CORE = CarriedConfig()
 START = "2000-01-01"
@@ -205,8 +206,8 @@ def test_open_edges_are_drawn_towards_what_is_outside() -> None:
     assert (run(ds, days=1, boundary="closed").thetao.diff("time") == 0).all()
     made = run(ds, days=1, boundary=warmer, every="12h", step=3600)
     setup = set_up(ds, CORE, START, precision="float64")
-    width = physics_edges.CELLS * float(setup.geometry.area.mean() ** 0.5)
-    zone = relaxation_zone(setup.geometry, width, physics_edges.SECONDS).centre.numpy()
+    width = edges.CELLS * float(setup.geometry.area.mean() ** 0.5)
+    zone = relaxation_zone(setup.geometry, width, edges.SECONDS).centre.numpy()
     expected = 1 - (1 + zone * 3600.0) ** -12.0
     np.testing.assert_allclose((made.thetao[1] - made.thetao[0]).values, expected, atol=1e-12)
     assert expected.max() > 0.5 > 0.01 > expected.min()
@@ -256,7 +257,7 @@ def test_a_leg_whose_end_asks_for_shorter_steps_is_taken_again() -> None:
 
     core = Growing()
     core.geometry, core.taken = set_up(channel(), CORE, START).geometry, []
-    from oceanx.workflows.physics_march import March
+    from oceanx.workflows.simulation.march import March
 
     leg = Leg(np.datetime64(START, "ns"), np.datetime64("2000-01-02", "ns"))
     after = March(core, leg.start)(State({"x": torch.full((1, 2, 6, 12), 0.9e-5)}), Fields({}), leg)  # type: ignore[arg-type]
@@ -270,7 +271,7 @@ def test_a_leg_whose_end_asks_for_shorter_steps_is_taken_again() -> None:
 def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulation, "TOGETHER", 2 * 8000)
+    monkeypatch.setattr(module, "TOGETHER", 2 * 8000)
     weather = sunshine(channel(), [100.0, 0.0, 300.0, 50.0, 20.0])
     whole, told, to = run(forcing=weather, days=5), [], tmp_path / "sim.zarr"
 
@@ -302,15 +303,15 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
 
 def test_outputs_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a target no more is held than is written at once."""
-    monkeypatch.setattr(simulation, "TOGETHER", 8000)
+    monkeypatch.setattr(module, "TOGETHER", 8000)
     held: list[int] = []
-    concat = simulation.xr.concat
+    concat = module.xr.concat
 
     def watched(parts: list[xr.Dataset], *args: object, **kwargs: object) -> xr.Dataset:
         held.append(len(parts))
         return concat(parts, *args, **kwargs)
 
-    monkeypatch.setattr(simulation.xr, "concat", watched)
+    monkeypatch.setattr(module.xr, "concat", watched)
     made = run(days=6, to=tmp_path / "sim.zarr")
     assert made.sizes["time"] == 7
     assert max(held) <= 2
@@ -385,9 +386,9 @@ def test_a_core_of_one_layer_refuses_more() -> None:
 
 
 def test_every_core_of_the_table_is_found_by_its_name() -> None:
-    assert {"primitive_equations", "shallow_water", "surface_anomaly", "vorticity"} <= set(physics_cores.CORES)
-    for kind in physics_cores.CORES:
-        assert physics_cores.config_of(kind).dump()["kind"] == kind
+    assert {"primitive_equations", "shallow_water", "surface_anomaly", "vorticity"} <= set(cores.CORES)
+    for kind in cores.CORES:
+        assert cores.config_of(kind).dump()["kind"] == kind
 
 
 def test_a_lake_rings() -> None:
@@ -447,7 +448,7 @@ import sys
 import oceanx.physics.transport
 assert "xarray" not in sys.modules
 import oceanx as ox
-assert ox.physics.simulate.__module__ == "oceanx.workflows.simulation"
+assert ox.physics.simulate.__module__ == "oceanx.workflows.simulation.simulate"
 import oceanx.physics.momentum
 assert callable(ox.physics.tendencies) and callable(ox.physics.sensitivity) and callable(ox.physics.average)
 assert callable(ox.physics.transport.transport)

@@ -18,14 +18,14 @@ from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.names import VARIABLES
 from oceanx.vocabulary.progress import Progress
 
-from .physics_edges import Boundary, zone
-from .physics_forcing import Between, Weather, blend
-from .physics_labels import labelled, time_axis
-from .physics_march import Leg, March, legs
-from .physics_parameters import freed, parameters_of
-from .physics_setup import AnyCore, Precision, Setup, set_up
-from .sensitivity_metric import Metric, function_of, ratio, units_of, value_of
-from .simulation import output_times, weather_of
+from .edges import Boundary, zone
+from .forcing import Between, Weather, blend
+from .labels import labelled, time_axis
+from .march import Leg, March, legs
+from .metric import Metric, function_of, ratio, units_of, value_of
+from .parameters import freed, parameters_of
+from .setup import AnyCore, Precision, Setup, set_up
+from .simulate import output_times, weather_of
 
 
 def sensitivity(

@@ -15,7 +15,7 @@ from toy_core import CAPACITY, CarriedConfig
 import oceanx as ox
 from oceanx.vocabulary.constants import EARTH_RADIUS, ROTATION
 from oceanx.vocabulary.errors import InputError
-from oceanx.workflows.tendencies import _STANDARD
+from oceanx.workflows.simulation.tendencies import _STANDARD
 
 START = "2000-01-01"
 CORE = CarriedConfig(damping=1e-6)

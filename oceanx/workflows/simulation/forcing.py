@@ -19,9 +19,9 @@ from oceanx.tensors.state import Fields
 from oceanx.vocabulary.channels import Channels
 from oceanx.vocabulary.errors import InputError, unknown
 
-from .physics_labels import channels_of
-from .physics_setup import filled
-from .windows import missing_times
+from ..windows import missing_times
+from .labels import channels_of
+from .setup import filled
 
 Between = Literal["held", "linear"]
 _DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")

@@ -1,0 +1,1 @@
+"""The physics as a user meets it: Datasets in, Datasets out. `ox.physics.simulate`, `.tendencies`, `.sensitivity`."""
