@@ -1,4 +1,4 @@
-"""The box of veros.py in oceanx, in a process of its own: reads `steps`, `look` from standard input, answers in JSON."""
+"""The box of veros.py in oceanx, in a process of its own: reads `steps` or `look` from its input, answers in JSON."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Box:
         return time.perf_counter() - start
 
     def look(self) -> dict[str, float]:
-        """Kinetic energy (m2 s-2), fastest current (m s-1), mean temperature (°C): what shows that all solve the same."""
+        """Kinetic energy (m2 s-2), fastest current (m s-1), mean temperature (°C): that all solve the same."""
         held = {name: float(total) for name, total in self.core.budget(self.state).items()}
         return {
             "kinetic energy": held["kinetic_energy"] / held["volume"] / REFERENCE_DENSITY,

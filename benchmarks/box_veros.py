@@ -38,7 +38,7 @@ def steps(simulation, number: int) -> float:
 
 
 def look(simulation) -> dict[str, float]:
-    """Kinetic energy (m2 s-2), fastest current (m s-1) and mean temperature (°C): what shows that all solve the same."""
+    """Kinetic energy (m2 s-2), fastest current (m s-1), mean temperature (°C): that all solve the same."""
     v = simulation.state.variables
     u, w, t = (np.asarray(f)[2:-2, 2:-2, :, int(v.tau)] for f in (v.u, v.v, v.temp))
     volume = np.asarray(v.area_t)[2:-2, 2:-2, None] * np.asarray(v.dzt) * np.asarray(v.maskT)[2:-2, 2:-2]

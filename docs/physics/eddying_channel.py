@@ -26,9 +26,10 @@ NX, NY, NZ, CELL, DEPTH = 160, 80, 10, 25e3, 2000.0  # a cell as wide as 1/4° i
 F0, BETA = -1.0e-4, 1.6e-11  # 45° S
 SPEED, HALF_WIDTH, N = 0.6, 200e3, 4e-3  # of the jet, m s-1 and m; buoyancy frequency, s-1
 EXPANSION = 1.7e-4  # of the linear equation of state, K-1
-NOISE = 0.05  # K
-STEP = 3600.0
-SHOWN = (30, 45, 60, 90)  # days
+NOISE = 0.005  # K, of each wave that the jet begins with
+STEP = 2700.0
+GROWTH = (20.0, 32.0)  # days between which waves are small, and old enough to have found their shape
+SHOWN = (36, 48, 60, 84)  # days
 
 
 def geometry(dtype: torch.dtype) -> Geometry:
@@ -41,7 +42,7 @@ def geometry(dtype: torch.dtype) -> Geometry:
 
 
 def core(at: Geometry) -> PrimitiveEquations:
-    """The primitive equations, as free of friction as 25 km bear: nothing drives the channel, nothing brakes it."""
+    """The primitive equations, as free of friction as 25 km bear; nothing drives the channel."""
     given = {
         "density": "linear",
         "transport": "third",
@@ -49,14 +50,13 @@ def core(at: Geometry) -> PrimitiveEquations:
         "vertical": "constant",
         "vertical_viscosity": 1e-4,
         "vertical_diffusivity": 1e-6,
-        "drag": 0.0,
     }
     return PrimitiveEquations(PrimitiveEquationsConfig.parse(given), at)
 
 
 def jet(at: Geometry, noise: float) -> dict[str, torch.Tensor]:
-    """u = U sech²(y/L) (1 − depth/H), and the temperature and sea surface that hold it in balance; noise in the upper
-    half of the water, everywhere another, of so many K."""
+    """u = U sech²(y/L) (1 − depth/H), and the temperature and sea surface that hold it in balance, with waves of every
+    length along the jet in the upper half of the water: `noise` K high, at random places."""
     y, depth = at.latitude[:, None].double(), at.depth[:, None, None].double()
     shape = 1 / torch.cosh(y / HALF_WIDTH) ** 2
     slope = (F0 + BETA * y) * shape * SPEED
@@ -64,12 +64,16 @@ def jet(at: Geometry, noise: float) -> dict[str, torch.Tensor]:
     across = across - across[NY // 2]
     uo = SPEED * shape * (1 - depth / DEPTH)
     thetao = 20 - N**2 / (GRAVITY * EXPANSION) * depth - across / (DEPTH * GRAVITY * EXPANSION)
-    rough = torch.randn(NZ, NY, NX, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    phase = 2 * torch.pi * torch.rand(24, 1, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    number = torch.arange(1, 25)[:, None, None]
+    turns = 2 * torch.pi * at.longitude.double() / (NX * CELL)
+    waves = (torch.cos(number * turns + phase) * torch.exp(-((y / HALF_WIDTH) ** 2))).sum(0)
+    thetao = thetao + noise * waves * (depth < DEPTH / 2)
     fields = {
-        "thetao": thetao + noise * rough * (depth < DEPTH / 2),
-        "so": torch.full_like(rough, 35.0),
-        "uo": uo.expand_as(rough),
-        "vo": torch.zeros_like(rough),
+        "thetao": thetao,
+        "so": torch.full_like(thetao, 35.0),
+        "uo": uo.expand_as(thetao),
+        "vo": torch.zeros_like(thetao),
         "zos": (-across / GRAVITY).expand(1, NY, NX),
     }
     return {name: field[None].to(at.area) for name, field in fields.items()}

@@ -97,7 +97,7 @@ NU = 400.0  # m2 s-1
 def held(s: State, sea: Geometry) -> Tendency:
     """What walls without slip add to those with, in the west and the east."""
     no, free = (viscosity(s["uo_x"], s["vo_y"], sea, NU, slip) for slip in ("no", "free"))
-    return Tendency({"vo_y": no.v_y - free.v_y})
+    return Tendency({"vo_y": no.y - free.y})
 
 
 @style.look()

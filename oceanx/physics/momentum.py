@@ -102,7 +102,7 @@ def implicit_rotation(
     increment_x: Field,
     increment_y: Field,
     geometry: Geometry,
-    seconds: float,
+    seconds: float | Tensor,
     thickness_x: Tensor | None = None,
     thickness_y: Tensor | None = None,
 ) -> Vector:

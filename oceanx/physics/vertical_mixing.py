@@ -25,7 +25,7 @@ def implicit_mixing(
     kappa_z: Tensor | float,
     thickness: Tensor,
     mask_z: Tensor,
-    seconds: float,
+    seconds: float | Tensor,
     surface_flux: Tensor | None = None,
     bottom_drag: Tensor | float | None = None,
     implicitness: float = 1.0,

@@ -7,8 +7,8 @@
 Layers breathe with the sea surface (`continuity`), density is that of `density`, the surface's fast waves run by
 themselves (`free_surface`). One step of Δt:
 
-1. momentum: advection and friction by Adams–Bashforth, pressure and Coriolis at the old time and half implicit, then
-   wind, vertical friction and bottom drag implicit;
+1. momentum: advection and lateral friction by Adams–Bashforth, all else at the old time; of the increment, vertical
+   friction and bottom drag are implicit and Coriolis half implicit. Where all terms balance, nothing changes;
 2. the free surface and the depth-mean flow, in short steps;
 3. tracers with the new flow, by Heun's method in flux form, then vertical mixing implicit.
 
@@ -106,26 +106,36 @@ class PrimitiveEquations(nn.Module):
         """The state after one step, and the slow accelerations that the next one wants to know; the first has none."""
         run = compiled if self.config.compile else _plainly
         t, s, u, v, zos = (state[name] for name in ("thetao", "so", "uo_x", "vo_y", "zos"))
+        # As a tensor, so that what is compiled for one length of step serves all.
+        step = torch.tensor(seconds, dtype=t.dtype, device=t.device)
+        times = self.free_surface.substeps(seconds)
         given = self.its.exchange(state, forcing)
         mixing = run(self.its.mixing)(t, s, u, v)
 
         slow = run(self.its.slow)(u, v, zos, given)
-        push, gain = run(self._gain)(t, s, u, v, zos, slow, before, seconds)
-        new_u, new_v = run(self._rubbed)(u, v, gain, mixing.viscosity, zos, given, seconds)
-
-        push, mean = run(self._handed)(u, v, push, gain, new_u, new_v, zos, seconds)
+        gain = run(self._gain)(t, s, u, v, zos, slow, before, mixing.viscosity, given, seconds)
+        new_u, new_v = run(self._turned)(u, v, gain, zos, seconds)
+        push, mean = run(self._handed)(u, v, gain, zos, seconds)
         times = self.free_surface.substeps(seconds)
-        surface = self.free_surface(zos, *mean, push, given.freshwater, seconds, times, run)
+        given = self.its.exchange(state, forcing)
+        mixing = run(self.its.mixing)(t, s, u, v)
 
-        volume, flow = run(self._flow)(new_u, new_v, zos, surface, given, seconds)
-        both = run(self._transported)(torch.stack((t, s)), volume, flow, zos, seconds)
-        new_t, new_s = run(self._mixed)(both, s[:, :1], volume, mixing.diffusivity, given, seconds)
+        slow = run(self.its.slow)(u, v, zos, given)
+        push, gain = run(self._gain)(t, s, u, v, zos, slow, before, mixing.viscosity, given, step)
+        new_u, new_v = run(self._rubbed)(u, v, gain, mixing.viscosity, zos, step)
+
+        push, mean = run(self._handed)(u, v, push, gain, new_u, new_v, zos, step)
+        surface = self.free_surface(zos, *mean, push, given.freshwater, step, times, run)
+
+        volume, flow = run(self._flow)(new_u, new_v, zos, surface, given, step)
+        both = run(self._transported)(torch.stack((t, s)), volume, flow, zos, step)
+        new_t, new_s = run(self._mixed)(both, s[:, :1], volume, mixing.diffusivity, given, step)
         new_u, new_v = run(self._joined)(new_u, new_v, surface)
 
         warmth = given.heat + given.light + REFERENCE_DENSITY * HEAT_CAPACITY * given.freshwater * t[:, :1]
         fields = {"thetao": new_t, "so": new_s, "uo_x": new_u, "vo_y": new_v, "zos": surface.zos}
-        fields["gained_heat"] = state["gained_heat"] + seconds * warmth
-        fields["gained_water"] = state["gained_water"] + seconds * given.freshwater
+        fields["gained_heat"] = state["gained_heat"] + step * warmth
+        fields["gained_water"] = state["gained_water"] + step * given.freshwater
         return State(fields), slow
 
     def rates(self, state: State) -> dict[str, float]:
@@ -187,54 +197,44 @@ class PrimitiveEquations(nn.Module):
         zos: Tensor,
         slow: Vector,
         before: Vector | None,
+        viscosity: Tensor,
+        given: Exchange,
         seconds: float,
-    ) -> tuple[Vector, Vector]:
-        """What pushes the water, slow terms carried forward, Coriolis and pressure as they are (m s-2); and what
-        velocity gains by it, Coriolis half implicit (m s-1)."""
-        g, e = self.geometry, self.config.epsilon
+    ) -> Vector:
+        """What velocity gains by all terms (m s-1): slow ones carried forward, vertical friction and drag implicit."""
+        g, its, e = self.geometry, self.its, self.config.epsilon
         _, h_x, h_y = layer_thickness(zos, g)
         if before is not None:
             slow = Vector(*((1.5 + e) * now - (0.5 + e) * old for now, old in zip(slow, before, strict=True)))
-        push = total([slow, *self.its.fast_terms(t, s, u, v, zos).values()])
-        return push, implicit_rotation(seconds * push.x, seconds * push.y, g, seconds, h_x, h_y)
+        fast = its.fast_terms(t, s, u, v, zos) | its.vertical_terms(u, v, zos, viscosity, given)
+        push, drag = total([slow, *fast.values()]), its.drag(u, v, h_x, h_y)
+        # Of the increment, friction is implicit: where all terms balance there is none, however long the step.
+        return Vector(
+            implicit_mixing(seconds * push.x, mean_x(viscosity), h_x, its.below_x, seconds, None, drag.x * h_x),
+            implicit_mixing(seconds * push.y, mean_y(viscosity), h_y, its.below_y, seconds, None, drag.y * h_y),
+        )
 
-    def _rubbed(
-        self, u: Tensor, v: Tensor, gain: Vector, viscosity: Tensor, zos: Tensor, given: Exchange, seconds: float
-    ) -> Vector:
-        """Velocity after its gain, wind, vertical friction and bottom drag."""
-        g, its = self.geometry, self.its
+    def _turned(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: float) -> Vector:
+        """Velocity after its gain, Coriolis half implicit."""
+        g = self.geometry
         _, h_x, h_y = layer_thickness(zos, g)
-        drag = its.drag(u, v, h_x, h_y)
-        wind_x = mean_x(given.tauuo) / REFERENCE_DENSITY * g.mask_x[:1]
-        wind_y = mean_y(given.tauvo) / REFERENCE_DENSITY * g.mask_y[:1]
-        new_u = implicit_mixing(u + gain.x, mean_x(viscosity), h_x, its.below_x, seconds, wind_x, drag.x * h_x)
-        new_v = implicit_mixing(v + gain.y, mean_y(viscosity), h_y, its.below_y, seconds, wind_y, drag.y * h_y)
-        return Vector(new_u * g.mask_x, new_v * g.mask_y)
+        more = implicit_rotation(gain.x, gain.y, g, seconds, h_x, h_y)
+        return Vector((u + more.x) * g.mask_x, (v + more.y) * g.mask_y)
 
-    def _handed(
-        self,
-        u: Tensor,
-        v: Tensor,
-        push: Vector,
-        gain: Vector,
-        new_u: Tensor,
-        new_v: Tensor,
-        zos: Tensor,
-        seconds: float,
-    ) -> tuple[Vector, Vector]:
-        """What pushes the depth mean, friction included, less what the fast surface does by itself (m s-2); that mean.
+    def _handed(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: float) -> tuple[Vector, Vector]:
+        """What the depth mean gains less what the fast surface does by itself (m s-2), and that mean.
 
-        How the push turns the flow within the step is left to the surface, whose short steps turn it too.
+        The gain as it is before Coriolis is made implicit: the surface's short steps turn the flow themselves.
         """
         g = self.geometry
         mean = Vector(depth_mean_x(u, g), depth_mean_y(v, g))
         itself = total([self.free_surface.coriolis(*mean), surface_gradient(zos, g, self.config.gravity)])
-        x = depth_mean_x(push.x + (new_u - u - gain.x) / seconds, g) - itself.x
-        y = depth_mean_y(push.y + (new_v - v - gain.y) / seconds, g) - itself.y
+        x = depth_mean_x(gain.x, g) / seconds - itself.x
+        y = depth_mean_y(gain.y, g) / seconds - itself.y
         return Vector(x, y), mean
 
     def _flow(
-        self, u: Tensor, v: Tensor, zos: Tensor, surface: Surface, given: Exchange, seconds: float
+        self, u: Tensor, v: Tensor, zos: Tensor, surface: Surface, given: Exchange, seconds: Tensor
     ) -> tuple[Tensor, Flux]:
         """The cells' new volume (m3), and the flow through their faces that makes it of the old (m3 s-1)."""
         g, f = self.geometry, self.free_surface
@@ -246,7 +246,7 @@ class PrimitiveEquations(nn.Module):
         h, _, _ = layer_thickness(surface.zos, g)
         return g.area * h, Flux(x, y, vertical_flux(x, y, less_at_top(swelling, g.area * given.freshwater), g))
 
-    def _transported(self, both: Tensor, volume: Tensor, flow: Flux, zos: Tensor, seconds: float) -> Tensor:
+    def _transported(self, both: Tensor, volume: Tensor, flow: Flux, zos: Tensor, seconds: Tensor) -> Tensor:
         """Tracers after transport and lateral mixing, by Heun's method, as their cells grow to `volume`."""
         cells, scheme = self.its.cells(volume), self.config.transport
         rest = both * outflow(*flow)
@@ -259,7 +259,7 @@ class PrimitiveEquations(nn.Module):
         return both + seconds * (rest - 0.5 * (first + second)) / volume
 
     def _mixed(
-        self, both: Tensor, old_salt: Tensor, volume: Tensor, diffusivity: Tensor, given: Exchange, seconds: float
+        self, both: Tensor, old_salt: Tensor, volume: Tensor, diffusivity: Tensor, given: Exchange, seconds: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Temperature and salinity under the surface's heat, light and water, mixed vertically."""
         g, h = self.geometry, volume / self.geometry.area

@@ -105,7 +105,7 @@ class FreeSurface(nn.Module):
         v_y: Tensor,
         push: Vector,
         freshwater: Tensor,
-        seconds: float,
+        seconds: Tensor,
         times: int,
         run: Callable[..., Callable[..., tuple[Surface, Surface]]] = lambda function: function,
     ) -> Surface:
@@ -138,7 +138,7 @@ class FreeSurface(nn.Module):
         mean: Surface,
         push: Vector,
         freshwater: Tensor,
-        seconds: float,
+        seconds: Tensor,
         share: Tensor,
         still: Tensor,
     ) -> tuple[Surface, Surface]:
@@ -148,7 +148,7 @@ class FreeSurface(nn.Module):
         through = [whole + still * part for whole, part in zip(mean[3:], after[3:], strict=True)]
         return after, Surface(*kept, *through)
 
-    def advance(self, now: Surface, push: Vector, freshwater: Tensor, seconds: float) -> Surface:
+    def advance(self, now: Surface, push: Vector, freshwater: Tensor, seconds: Tensor) -> Surface:
         """Forward for the sea surface, backward for its slope; Coriolis forward for ū, backward for v̄.
 
         One after the other, each with what the one before has made of it, keeps waves and inertial motion neutral

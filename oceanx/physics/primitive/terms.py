@@ -106,6 +106,21 @@ class Terms(nn.Module):
             "surface_pressure": Vector(slope.x * g.mask_x, slope.y * g.mask_y),
         }
 
+    def vertical_terms(
+        self, u: Tensor, v: Tensor, zos: Tensor, viscosity: Tensor, given: Exchange
+    ) -> dict[str, Vector]:
+        """Accelerations by wind, vertical friction and drag (m s-2), with viscosity on bottom faces (m2 s-1)."""
+        g = self.geometry
+        _, h_x, h_y = layer_thickness(zos, g)
+        wind, drag = wind_stress(given.tauuo, given.tauvo, h_x[:, :1], h_y[:, :1], g), self.drag(u, v, h_x, h_y)
+        return {
+            "vertical_friction": Vector(
+                _spread(u, mean_x(viscosity), h_x, self.below_x), _spread(v, mean_y(viscosity), h_y, self.below_y)
+            ),
+            "wind_stress": Vector(at_top(wind.x, u), at_top(wind.y, v)),
+            "bottom_drag": Vector(-drag.x * u, -drag.y * v),
+        }
+
     def mixing(self, t: Tensor, s: Tensor, u: Tensor, v: Tensor) -> Mixing:
         """Viscosity and diffusivity through bottom faces (m2 s-1)."""
         c, g = self.config, self.geometry
@@ -122,18 +137,12 @@ class Terms(nn.Module):
         """Each term of the equations by name, its sign included, per second, on the state's own points."""
         g = self.geometry
         t, s, u, v, zos = (state[name] for name in ("thetao", "so", "uo_x", "vo_y", "zos"))
-        h, h_x, h_y = layer_thickness(zos, g)
+        h, _, _ = layer_thickness(zos, g)
         flow, volume = self.flow(u, v, zos, given), g.area * h
-        cells, mixing, drag = self.cells(volume), self.mixing(t, s, u, v), self.drag(u, v, h_x, h_y)
+        cells, mixing = self.cells(volume), self.mixing(t, s, u, v)
 
         moving = self.slow_terms(u, v, zos, given) | self.fast_terms(t, s, u, v, zos)
-        moving["vertical_friction"] = Vector(
-            _spread(u, mean_x(mixing.viscosity), h_x, self.below_x),
-            _spread(v, mean_y(mixing.viscosity), h_y, self.below_y),
-        )
-        wind = wind_stress(given.tauuo, given.tauvo, h_x[:, :1], h_y[:, :1], g)
-        moving["wind_stress"] = Vector(at_top(wind.x, u), at_top(wind.y, v))
-        moving["bottom_drag"] = Vector(-drag.x * u, -drag.y * v)
+        moving |= self.vertical_terms(u, v, zos, mixing.viscosity, given)
         terms = {name: Tendency({"uo_x": each.x, "vo_y": each.y}) for name, each in moving.items()}
 
         def of_tracers(function: Callable[[Tensor], Tensor]) -> Tendency:
