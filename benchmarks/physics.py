@@ -12,6 +12,8 @@ Memory is what forward and backward add to a process at its peak, each in a proc
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import resource
 import subprocess
@@ -171,21 +173,21 @@ def alone(core: str, steps: int, device: str, shape: Iterable[int]) -> float:
 
 
 def memory(core: str, steps: int, device: str, shape: tuple[int, ...]) -> int:
-    """The same, of this process, in bytes. Ours is compiled for a tiny grid first: compilers need memory too."""
-    if core == "ours":
-        small, few = ocean((2, 8, 16), device)
-        backward(lambda x: a_day(VorticityCoreConfig().build(small).to(device), x, 1), few)
+    """The same, of this process, in bytes. One step goes first: compilers need memory too."""
     geometry, fields = ocean(shape, device)
     ours, released = VorticityCoreConfig().build(geometry).to(device), ReleasedCore(geometry.depth, geometry.mask)
 
     def work(given: dict[str, Tensor]) -> dict[str, Tensor]:
         return a_day(ours, given, steps) if core == "ours" else released.day(given, steps=steps)
 
+    backward(lambda x: a_day(ours, x, 1) if core == "ours" else released.day(x, steps=1), fields)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         backward(work, fields)
         return torch.cuda.max_memory_allocated() - before
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system
     before = psutil.Process().memory_info().rss
     backward(work, fields)
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -198,7 +200,7 @@ def a_day(core: VorticityCore, fields: dict[str, Tensor], steps: int = STEPS) ->
 
 def backward(work: Callable[[dict[str, Tensor]], dict[str, Tensor]], fields: dict[str, Tensor]) -> None:
     """The gradient of what is advanced with respect to all that it began from."""
-    leaves = {name: fields[name].clone().requires_grad_() for name in LEAVES}
+    leaves = {name: fields[name].detach().requires_grad_() for name in LEAVES}
     after = work(fields | leaves)
     arriving = [torch.ones_like(after[name]) for name in ("thetao", "so", "vorticity")]
     torch.autograd.grad([after[name] for name in ("thetao", "so", "vorticity")], tuple(leaves.values()), arriving)

@@ -36,7 +36,7 @@ CORE = {
     "density": "simplified",
     "viscosity": 6e4,  # m2 s-1: a western boundary layer of (ν/β)^⅓ = 140 km, nearly a cell
     "diffusivity": 1e3,
-    "turn": 2.0,
+    "turn": 3.1,
 }
 IMAGES = Path(__file__).parents[1] / "images"
 

@@ -189,7 +189,7 @@ def table(outcomes: list[Outcome]) -> str:
     """The outcomes of a case, a row each; what a row shares with the one above is not said twice."""
     rows = [row(outcome) for outcome in outcomes]
     for above, below in reversed(list(pairwise(rows))):
-        below[-2:] = ["the same" if a == b else b for a, b in zip(above[-2:], below[-2:], strict=True)]
+        below[-2:] = ["the same" if a == b != "" else b for a, b in zip(above[-2:], below[-2:], strict=True)]
     return "\n".join([HEADER, "|---|---:|---:|---:|---:|---|---|", *(f"| {' | '.join(cells)} |" for cells in rows)])
 
 
@@ -199,7 +199,7 @@ def row(outcome: Outcome) -> list[str]:
     measured, known = (with_unit(number(value, digits), outcome.unit) for value in (outcome.measured, outcome.known))
     off, allowed = "", ""
     if outcome.kind != "equal":
-        known = f"{outcome.kind} {with_unit(number(outcome.known, 2), outcome.unit)}"
+        known = f"{outcome.kind} {with_unit(number(outcome.known, max(digits - 1, 2)), outcome.unit)}"
     elif outcome.known:
         off, allowed = (share(value) for value in (abs(outcome.measured / outcome.known - 1), outcome.tolerance))
     else:
@@ -211,12 +211,14 @@ def row(outcome: Outcome) -> list[str]:
 
 def digits_of(outcome: Outcome) -> int:
     """How many digits tell the measured from the known value: those of the known one, or one beyond the tolerance."""
-    if outcome.kind != "equal" or outcome.known == 0:
-        return 3 if outcome.kind == "at least" else 2
-    given = len(f"{outcome.known:.17g}".split("e")[0].lstrip("-0.").replace(".", ""))
+    if outcome.kind != "equal":
+        apart = abs(outcome.measured / outcome.known - 1) if outcome.known else 1.0
+        return 3 if apart > 0.02 or apart == 0 else min(math.ceil(-math.log10(apart)) + 2, 9)
+    if outcome.known == 0:
+        return 2
     beyond = math.ceil(-math.log10(outcome.tolerance or 1e-6)) + 1
-    short = len(repr(outcome.known).split("e")[0].lstrip("-0.").replace(".", ""))
-    return max(short, 3) if short < min(given, 13) or given < 13 else min(max(beyond, 3), 7)
+    given = len(repr(outcome.known).split("e")[0].lstrip("-0.").replace(".", "").removesuffix("0"))
+    return max(given, 3) if given <= max(9, min(beyond, 13)) else min(max(beyond, 3), 7)
 
 
 def number(value: float, digits: int) -> str:

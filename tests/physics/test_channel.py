@@ -61,7 +61,7 @@ def test_an_undisturbed_jet_stays_the_same_all_along_the_channel_to_round_off(gr
 
 
 def test_a_wave_on_the_jet_grows_within_the_bounds_of_linear_theory(grown):
-    """It gains energy every day, by the end at a rate between a third of Eady's and Eady's, which bounds it."""
+    """From the sixth day on it gains energy, at last at a rate between a third and the whole of Eady's bound."""
     rate = grown[5:, 1].log().diff() / (2 * SECONDS_PER_DAY)
     assert (rate > 0).all()
     assert 1 / 3 < rate[-3:].mean() / EADY < 1

@@ -332,15 +332,34 @@ def test_it_is_captured_as_a_whole(monkeypatch, nothing_compiled, scheme):
 
 def test_a_compiled_step_is_the_plain_step(nothing_compiled):
     geometry = grid(dtype=torch.float32)
-    core, plain = core_of(geometry, compile=True), core_of(geometry)
-    state = core.begin(ocean(dtype=torch.float32))
+    fused, plain = core_of(geometry, compile=True).day, core_of(geometry).day
+    state = core_of(geometry).begin(ocean(dtype=torch.float32))
+    moved, given = tuple(state[name] for name in ADVANCED), tuple(state[name] for name in OCEAN)
     dt = torch.tensor(7200.0)
-    flows = plain.flows(state)
-    carriers = (plain._carrier(flows.water, 100.0, dt), plain._carrier(flows.geostrophic, 500.0, dt))
-    moved = tuple(state[name] for name in ADVANCED)
-    given = (moved, moved, *carriers, flows.planetary, (dt, 0 * dt))
-    for ours, expected in zip(core._step(*given)[0], plain._step(*given)[0], strict=True):
+    steady = plain.steady(*given, 100.0, 500.0, dt)
+    results = []
+    for day in (fused, plain):
+        out, last = (tuple(make(each) for each in moved) for make in (torch.empty_like, torch.ones_like))
+        with torch.no_grad():
+            day._run(day.onward_into)(out, moved, last, (dt, 0.1 * dt), steady)
+        results.append(out + last)
+    for ours, expected in zip(*results, strict=True):
         assert torch.allclose(ours, expected, rtol=1e-6, atol=1e-6 * expected.abs().max().item())
+
+
+@both
+def test_without_gradients_it_works_in_place_and_leaves_its_state_alone(scheme):
+    geometry = grid()
+    core = core_of(geometry, scheme=scheme)
+    state = core.begin(ocean())
+    kept = {name: field.clone() for name, field in state.items()}
+    for steps in (1, 2, 5):
+        with torch.no_grad():
+            quiet = a_day(core, state, steps)
+        for name, field in a_day(core, state, steps).items():
+            assert torch.allclose(quiet[name], field, rtol=0, atol=1e-14 * field.abs().max().item())
+    for name, field in kept.items():
+        assert torch.equal(state[name], field)
 
 
 def test_single_precision_goes_in_and_comes_out():

@@ -76,7 +76,7 @@ def inertial() -> list[Outcome]:
     """Layers that move apart, and all of them as one, turn clockwise in the north, once in 2π/f."""
     f, layers = 1e-4, [250.0] * 4
     g = sea((4, 4), (4e5, 4e5), layers, (True, True), (f, 0.0))
-    its, seconds, steps = core(g), 1800.0, 70
+    its, seconds, steps = core(g), 1800.0, 70  # two turns: forward–backward orbits are ellipses, a little
     profile = torch.tensor([1.5, 1.0, 1.0, 0.5]).double()[:, None, None]
     short = its.free_surface.substeps(seconds)
 
@@ -180,8 +180,8 @@ def ekman() -> list[Outcome]:
             float(off),
             0.0,
             "d = √(2ν/f), V₀ = √2 τ/(ρfd), closed form",
-            "the step's own steady state: layers, (Δz/d)²/6; backward Euler after Coriolis, fΔt/2; and twice their sum",
-            tolerance=2 * (ratio**2 / 6 + angle / 2),
+            "steady in layers, however long the step: (Δz/d)²/6, and twice that where it overshoots",
+            tolerance=ratio**2 / 3,
             curve=curve,
         ),
         Outcome(
@@ -199,8 +199,8 @@ def ekman() -> list[Outcome]:
             float(along),
             0.0,
             "none",
-            "steps: fΔt/2 of τ/(ρf), a wind that acts a part of a step early or late",
-            tolerance=angle / 2 * 0.1027 / f / 1000.0,
+            "steps: the inertial circle, of τ/(ρf), loses (fΔt)²/24 in each, and the mean half of all that",
+            tolerance=steps / 2 * _taken(angle, its.free_surface.substeps(period / steps)) * 0.1027 / f / 1000.0,
         ),
     ]
 

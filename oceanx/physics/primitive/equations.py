@@ -113,18 +113,9 @@ class PrimitiveEquations(nn.Module):
         mixing = run(self.its.mixing)(t, s, u, v)
 
         slow = run(self.its.slow)(u, v, zos, given)
-        gain = run(self._gain)(t, s, u, v, zos, slow, before, mixing.viscosity, given, seconds)
-        new_u, new_v = run(self._turned)(u, v, gain, zos, seconds)
-        push, mean = run(self._handed)(u, v, gain, zos, seconds)
-        times = self.free_surface.substeps(seconds)
-        given = self.its.exchange(state, forcing)
-        mixing = run(self.its.mixing)(t, s, u, v)
-
-        slow = run(self.its.slow)(u, v, zos, given)
-        push, gain = run(self._gain)(t, s, u, v, zos, slow, before, mixing.viscosity, given, step)
-        new_u, new_v = run(self._rubbed)(u, v, gain, mixing.viscosity, zos, step)
-
-        push, mean = run(self._handed)(u, v, push, gain, new_u, new_v, zos, step)
+        gain = run(self._gain)(t, s, u, v, zos, slow, before, mixing.viscosity, given, step)
+        new_u, new_v = run(self._turned)(u, v, gain, zos, step)
+        push, mean = run(self._handed)(u, v, gain, zos, step)
         surface = self.free_surface(zos, *mean, push, given.freshwater, step, times, run)
 
         volume, flow = run(self._flow)(new_u, new_v, zos, surface, given, step)
@@ -199,7 +190,7 @@ class PrimitiveEquations(nn.Module):
         before: Vector | None,
         viscosity: Tensor,
         given: Exchange,
-        seconds: float,
+        seconds: Tensor,
     ) -> Vector:
         """What velocity gains by all terms (m s-1): slow ones carried forward, vertical friction and drag implicit."""
         g, its, e = self.geometry, self.its, self.config.epsilon
@@ -214,14 +205,14 @@ class PrimitiveEquations(nn.Module):
             implicit_mixing(seconds * push.y, mean_y(viscosity), h_y, its.below_y, seconds, None, drag.y * h_y),
         )
 
-    def _turned(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: float) -> Vector:
+    def _turned(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: Tensor) -> Vector:
         """Velocity after its gain, Coriolis half implicit."""
         g = self.geometry
         _, h_x, h_y = layer_thickness(zos, g)
         more = implicit_rotation(gain.x, gain.y, g, seconds, h_x, h_y)
         return Vector((u + more.x) * g.mask_x, (v + more.y) * g.mask_y)
 
-    def _handed(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: float) -> tuple[Vector, Vector]:
+    def _handed(self, u: Tensor, v: Tensor, gain: Vector, zos: Tensor, seconds: Tensor) -> tuple[Vector, Vector]:
         """What the depth mean gains less what the fast surface does by itself (m s-2), and that mean.
 
         The gain as it is before Coriolis is made implicit: the surface's short steps turn the flow themselves.
