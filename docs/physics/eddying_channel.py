@@ -177,7 +177,7 @@ def draw(kept: dict[str, Any], path: Path) -> None:
     for column, (name, cmap, low, high) in enumerate(kinds):
         for ax, (day, fields) in zip(axes[:, column], kept["shown"].items(), strict=True):
             mesh = ax.pcolormesh(x, y, fields[column], cmap=cmap, vmin=low, vmax=high, rasterized=True)
-            ax.set(aspect="equal", ylim=(-750, 750))
+            ax.set(aspect="equal", ylim=(-600, 600))
             axes[list(kept["shown"]).index(day), 0].set_ylabel(f"day {day}\nkm north")
         axes[-1, column].set_xlabel("km east")
         above_.colorbar(

@@ -30,6 +30,7 @@ from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, outflow, st
 from ..momentum import Vector
 
 COURANT = 0.8  # of the fast steps, of 1 where forward–backward steps end being stable
+SPREAD = 1e-4  # in time, of the mean over short steps, in long steps squared
 
 
 class Surface(NamedTuple):
@@ -92,8 +93,8 @@ class FreeSurface(nn.Module):
         self.fastest = float((gravity * sharp.max()).sqrt())
 
     def substeps(self, seconds: float) -> int:
-        """How many short steps make one long step, an even number: by the fastest wave of the deepest narrow cell."""
-        return 2 * max(1, ceil(seconds * self.fastest / COURANT / 2))
+        """How many short steps make a long one, even and at least 4: by the fastest wave of the deepest narrow cell."""
+        return 2 * max(2, ceil(seconds * self.fastest / COURANT / 2))
 
     def coriolis(self, u_x: Tensor, v_y: Tensor) -> Vector:
         """+f v̄ and −f ū of a depth-mean flow, in columns at rest (m s-2): together they do no work."""
@@ -175,36 +176,43 @@ class FreeSurface(nn.Module):
 def weights(times: int) -> list[tuple[float, float]]:
     """For every short step: its share in the mean, and in mean transport: all shares from it on, per step.
 
-    Shares sum to 1, and their mean step is the last of the long step, so that those of transport sum to 1 as well: the
-    sea surface that the mean transport makes is the mean sea surface.
-    With τ in long steps, before both are made exact, they are A(τ) ∝ x² (1 − x⁴) − r x, x = τ/τ₀, up to where that
-    ends. r makes the mean of (τ − 1)² vanish, or nearly so: a mean that damps the fast waves and spares the slow ones,
-    by less than 1e-4 a step where they turn by half a radian in it.
+    With τ in long steps, shares are a power law A(τ) = x² (1 − x⁴) − r x, x = τ/τ₀, up to where it ends, times the
+    parabola that makes them sum to 1, with their mean at τ = 1 and ⟨(τ − 1)²⟩ = 1e-4. So what the mean takes from a
+    wave is (ωΔt)²/20000 while it is slow, more and more of a fast one, and it adds to none.
 
     References
     ----------
-    Shchepetkin & McWilliams (2005), Ocean Modelling 9, 347, doi:10.1016/j.ocemod.2004.08.002 (their power law).
+    Shchepetkin & McWilliams (2005), Ocean Modelling 9, 347, doi:10.1016/j.ocemod.2004.08.002 (the power law).
     """
-    r, low, high = 0.2846158, 1.0, 2.0
+    low, high = 1.0, 2.0
     for _ in range(60):
         stretch = 0.5 * (low + high)
-        shape = _power_law(times, stretch, r)
-        early = sum(a * m for m, a in enumerate(shape, 1)) < times * sum(shape)
+        shape = _power_law(times, stretch)
+        early = sum(a * (step / times - 1) for step, a in enumerate(shape, 1)) < 0
         low, high = (stretch, high) if early else (low, stretch)
-    # The shape's first two moments made exact by a line that it is multiplied with.
-    m0, m1, m2 = (sum(a * (m / times) ** k for m, a in enumerate(shape, 1)) for k in range(3))
-    level, slope = (m2 - m1) / (m0 * m2 - m1**2), (m0 - m1) / (m0 * m2 - m1**2)
-    shares = [a * (level + slope * m / times) for m, a in enumerate(shape, 1)]
+    late = [step / times - 1 for step in range(1, len(shape) + 1)]
+    moments = [sum(a * t**k for a, t in zip(shape, late, strict=True)) for k in range(5)]
+    columns, wanted = [moments[k : k + 3] for k in range(3)], [1.0, 0.0, SPREAD]
+    whole = _triple(columns[0], columns[1], columns[2])
+    level = _triple(wanted, columns[1], columns[2]) / whole
+    slope = _triple(columns[0], wanted, columns[2]) / whole
+    bend = _triple(columns[0], columns[1], wanted) / whole
+    shares = [a * (level + slope * t + bend * t**2) for a, t in zip(shape, late, strict=True)]
     return [(share, sum(shares[n:]) / times) for n, share in enumerate(shares)]
 
 
-def _power_law(times: int, stretch: float, r: float) -> list[float]:
+def _power_law(times: int, stretch: float) -> list[float]:
     """x² (1 − x⁴) − r x for every short step, x = step / (times × stretch), from the first to where it ends."""
     shape: list[float] = []
     for step in range(1, 2 * times + 1):
         x = step / (times * stretch)
-        value = x**2 * (1 - x**4) - r * x
+        value = x**2 * (1 - x**4) - 0.2846158 * x
         if value <= 0 and shape and max(shape) > 0:
             break
         shape.append(value)
     return shape
+
+
+def _triple(a: list[float], b: list[float], c: list[float]) -> float:
+    """The determinant of three columns."""
+    return a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])

@@ -17,7 +17,7 @@ from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.operators import outflow
 from oceanx.vocabulary.constants import GRAVITY
 
-counts = pytest.mark.parametrize("times", [2, 4, 6, 10, 24, 60, 122])
+counts = pytest.mark.parametrize("times", [4, 6, 8, 10, 24, 60, 122])
 
 
 @counts
@@ -26,20 +26,21 @@ def test_weights_make_a_mean_of_the_last_step(times):
     assert sum(shares) == pytest.approx(1, abs=1e-11)
     assert sum(share * step for step, share in enumerate(shares, 1)) == pytest.approx(times, rel=1e-11)
     assert sum(still) == pytest.approx(1, abs=1e-11)
-    assert len(shares) <= 1.5 * times
+    assert len(shares) <= 1.4 * times
 
 
 @counts
 def test_weights_spare_slow_waves_and_amplify_none(times):
-    """A wave exp(iωt) comes out |Σ a exp(iω t)| as high. Spared: the box mean would take (ωΔt)²/24, here 1/96."""
+    """A wave exp(iωt) comes out |Σ a exp(iω t)| as high: (ωΔt)²/20000 lower while it is slow, never higher."""
     shares = [share for share, _ in weights(times)]
 
     def response(turn):
         return abs(sum(a * cmath.exp(1j * turn * (step / times - 1)) for step, a in enumerate(shares, 1)))
 
-    assert all(response(turn) <= 1 + 1e-8 for turn in [0.02 * times * math.pi * k for k in range(1, 51)])
-    if times >= 6:
-        assert response(0.5) > 1 - 0.05 / 96
+    assert all(response(turn) < 1 for turn in [0.001 * times * math.pi * k for k in range(1, 1001)])
+    assert 1 - response(0.03) == pytest.approx(0.03**2 / 20000, rel=0.1)
+    if times > 4:
+        assert response(3.0) < 0.97
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -90,7 +91,7 @@ def test_a_seiche_keeps_its_period_and_its_height():
         heights.append((zos * shape).sum().item() / (1e-4 * (shape**2).sum().item()))
     assert heights[16] == pytest.approx(1, abs=0.01)
     assert heights[8] == pytest.approx(-1, abs=0.01)
-    assert abs(heights[4]) < 0.02
+    assert abs(heights[4]) < 2 * math.pi / 16 / surface.substeps(step)  # by what η and u are apart in time
 
 
 def test_enough_short_steps_for_the_fastest_wave():
@@ -100,4 +101,4 @@ def test_enough_short_steps_for_the_fastest_wave():
     fastest = math.sqrt(GRAVITY * g.bottom_depth.max().item())
     short = 3600.0 / surface.substeps(3600.0)
     assert short * fastest / narrow < 1
-    assert surface.substeps(1e-3) == 2
+    assert surface.substeps(1e-3) == 4
