@@ -45,6 +45,7 @@ class Box:
             "transport": given["advection"],
             "forced_by": "wind",
             "viscosity": given["viscosity"],
+            "shrink": False,
             "vertical": "constant",
             "vertical_viscosity": given["vertical_viscosity"],
             "vertical_diffusivity": given["vertical_diffusivity"],

@@ -66,13 +66,12 @@ def made(given):
             s.nx, s.ny, s.nz = (*wet.shape, len(box["thickness"]))
             s.dt_mom = s.dt_tracer = given["step"]
             s.runlen = 0.0
-            s.x_origin, s.y_origin = (float(0.5 * (edge[0] + edge[1])) for edge in (box["longitude"], box["latitude"]))
+            s.x_origin, s.y_origin = float(box["longitude"][1]), float(box["latitude"][1])  # of the first u and v
             s.coord_degree = s.enable_cyclic_x = True
             s.enable_conserve_energy = s.enable_tke = s.enable_eke = s.enable_neutral_diffusion = False
             s.enable_streamfunction = given["surface"] == "lid"
             s.enable_superbee_advection = given["advection"] == "limited"
-            s.enable_hor_friction = s.enable_hor_friction_cos_scaling = True
-            s.A_h, s.hor_friction_cosPower = given["viscosity"], 2
+            s.enable_hor_friction, s.A_h = True, given["viscosity"]
             s.enable_implicit_vert_friction = True
             s.kappaM_0, s.kappaH_0 = given["vertical_viscosity"], given["vertical_diffusivity"]
             s.enable_bottom_friction = True

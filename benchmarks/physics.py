@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from released_hybridom_core import ReleasedCore
@@ -144,7 +145,7 @@ def grows(shape: tuple[int, ...], rounds: int) -> tuple[dict[str, Any], dict[str
 
 
 def drawn(growth: dict[str, Any]) -> None:
-    """Both curves, with the line from nothing through their last point."""
+    """Both curves, each with the straight line that is nearest."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -155,11 +156,12 @@ def drawn(growth: dict[str, Any]) -> None:
     for axis, (name, unit, label) in zip(axes, about, strict=True):
         x, y = zip(*growth[name], strict=True)
         x = [unit * each for each in x]
-        axis.plot([0, x[-1]], [0, y[-1]], "--", color="0.6", label="in proportion")
+        slope, once = np.polyfit(x, y, 1)
+        axis.plot([0, x[-1]], [once, once + slope * x[-1]], "--", color="0.6", label="straight line")
         axis.plot(x, y, "o-", color="tab:blue", label="measured")
-        axis.set(xlabel=label, xlim=(0, None), ylim=(0, None))
+        axis.set(xlabel=label, xlim=(0, None))
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("seconds a day of the vorticity core")
+    axes[0].set(ylabel="seconds a day of the vorticity core", ylim=(0, None))  # which both share
     axes[0].legend(frameon=False)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=150)

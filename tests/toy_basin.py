@@ -58,3 +58,12 @@ def fluxes(geometry, seed=100, batch=1):
             for name, size in typical.items()
         }
     )
+
+
+def weather(geometry):
+    """A windy day over a sea of 20 °C."""
+    typical = {"u10": 8.0, "v10": -3.0, "t2m": 292.0, "d2m": 288.0, "msl": 1.01e5, "strd": 380.0, "ssr": 180.0}
+    typical |= {"mtpr": 2e-5}
+    return Fields(
+        {name: torch.full((1, 1, *geometry.area.shape), value).to(geometry.area) for name, value in typical.items()}
+    )

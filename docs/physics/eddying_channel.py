@@ -220,16 +220,17 @@ def told(kept: dict[str, Any]) -> str:
     """The numbers of the page."""
     day, eke = kept["day"], kept["eke"]
     small = (day >= GROWTH[0]) & (day <= GROWTH[1])
-    rate, fastest = growth(day, eke), kept["theory"].max()
+    rate, number = growth(day, eke), int(kept["theory"].argmax())
+    fastest, same, length = kept["theory"][number], growth(day, kept["waves"][:, number]), NX * CELL / number / 1e3
     fed = (kept["conversion"] / np.gradient(eke, day * SECONDS_PER_DAY))[small]
     lines = [
         f"growth of eddies, days {GROWTH[0]:g} to {GROWTH[1]:g}: {rate:.3f} per day",
         f"Eady's estimate: {EADY:.3f} per day; ratio {rate / EADY:.2f}",
-        f"fastest quasi-geostrophic wave: {fastest:.3f} per day; ratio {rate / fastest:.2f}",
+        f"fastest quasi-geostrophic wave, {length:.0f} km: {fastest:.3f} per day; in the channel {same:.3f}",
         f"w'b' over the growth of eddy kinetic energy, same days: {fed.mean():.2f}",
         f"eddy over mean kinetic energy at the end: {eke[-1] / kept['mke'][-1]:.1f}",
         *(f"{name} changed by {drift:.1e} of itself" for name, drift in kept["drift"].items()),
-        f"{kept['seconds']:.0f} s, compiling included" if "seconds" in kept else "",
+        f"{kept['seconds']:.0f} s, compiling included",
     ]
     return "\n".join(lines)
 

@@ -28,7 +28,7 @@ from oceanx.physics.surface_exchange import exchange
 from oceanx.vocabulary.constants import EARTH_RADIUS
 from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
 
-LEVELS = (10.0, 32.0, 62.0, 105.0, 170.0, 275.0, 440.0, 700.0, 1110.0, 1735.0, 2610.0, 3760.0)  # m
+LEVELS = (15.0, 40.0, 62.0, 105.0, 170.0, 275.0, 440.0, 700.0, 1110.0, 1735.0, 2610.0, 3760.0)  # m
 EDGE = 78.0  # degrees: land beyond, where meridians come together
 CORE = {
     "kind": "primitive_equations",
@@ -36,6 +36,7 @@ CORE = {
     "density": "simplified",
     "viscosity": 6e4,  # m2 s-1: a western boundary layer of (ν/β)^⅓ = 140 km, nearly a cell
     "diffusivity": 1e3,
+    "vertical_viscosity": 2e-3,  # winds of daily means stir too little by themselves
     "turn": 3.1,
 }
 IMAGES = Path(__file__).parents[1] / "images"
@@ -46,7 +47,7 @@ def main() -> None:
     parse.add_argument("store", type=Path)
     parse.add_argument("--floor", type=Path, help="NetCDF of height above sea level (m)")
     parse.add_argument("--years", type=float, default=5.0)
-    parse.add_argument("--precision", default="float64")
+    parse.add_argument("--precision", default="float32")
     parse.add_argument("--draw", action="store_true", help="only draw the picture of a run that is there")
     given = parse.parse_args()
     if not given.draw:

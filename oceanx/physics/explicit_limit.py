@@ -43,9 +43,9 @@ def bounded_mixing(kappa: Tensor | float, geometry: Geometry, most: Tensor | flo
 
 
 def mixing_rate(kappa: Flux, geometry: Geometry) -> Tensor:
-    """How many times a second mixing replaces each cell's water (s-1): Σ_f κ A / (d V)."""
-    x = kappa.x * geometry.length_x / geometry.spacing_x * geometry.mask_x
-    y = kappa.y * geometry.length_y / geometry.spacing_y * geometry.mask_y
+    """How many times a second mixing replaces a cell's water (s-1): Σ_f κ A / (d V), at most: were all faces open."""
+    x = kappa.x * geometry.length_x / geometry.spacing_x
+    y = kappa.y * geometry.length_y / geometry.spacing_y
     return (x + west(x) + y + south(y)) / geometry.area
 
 

@@ -18,6 +18,7 @@ from pydantic import Field as Within
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from oceanx.tensors.compiled import compiled
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y
 from oceanx.tensors.state import Fields, State, Tendency
@@ -88,8 +89,13 @@ class VorticityCore(nn.Module):
         """The fields, 0 on land, with the vorticity of their currents: circulation per area, free slip at coasts."""
         g = self.geometry
         state = {name: fields[name] * g.mask_of(fields[name].shape[-3]) for name in self.prognostic}
-        on_faces = mean_x(state["uo"]) * g.mask_x, mean_y(state["vo"]) * g.mask_y
-        return State(state | {"vorticity": back_x(back_y(vorticity(*on_faces, g))) * g.mask})
+        turning = compiled(self.vorticity, self.config.compile)(state["uo"], state["vo"])
+        return State(state | {"vorticity": turning})
+
+    def vorticity(self, uo: Tensor, vo: Tensor) -> Tensor:
+        """Of currents at cell centres (s-1): the mean of a cell's four corners."""
+        g = self.geometry
+        return back_x(back_y(vorticity(mean_x(uo) * g.mask_x, mean_y(vo) * g.mask_y, g))) * g.mask
 
     def end(self, state: State) -> dict[str, Tensor]:
         """The fields that it began from: currents, drift and sea surface as they were."""

@@ -108,7 +108,8 @@ class Day(nn.Module):
 
     def flows(self, t: Tensor, s: Tensor, u: Tensor, v: Tensor, zos: Tensor) -> Flows:
         """The flows of a day that begins like this."""
-        spin = self._run(self.geostrophic)(self._run(self.push)(t, s, zos))
+        push = self._run(self.push)(self._run(self.anomaly)(t, s), zos)
+        spin = self._run(self.geostrophic)(push)
         return Flows(self._run(self.water)(u, v), *spin)
 
     def steady(
@@ -131,9 +132,12 @@ class Day(nn.Module):
             return flow
         return Flux(flow.x, flow.y, vertical_flux(flow.x, flow.y, torch.zeros_like(flow.x), self.geometry))
 
-    def push(self, t: Tensor, s: Tensor, zos: Tensor) -> Vector:
-        """The pressure gradient's (m s-2), of totals: temperature and salinity, not anomalies."""
-        anomaly = EQUATIONS[self.choices.density](t, s, self.geometry.depth[:, None, None])
+    def anomaly(self, t: Tensor, s: Tensor) -> Tensor:
+        """Of density (kg m-3), from totals: temperature and salinity, not their anomalies."""
+        return EQUATIONS[self.choices.density](t, s, self.geometry.depth[:, None, None])
+
+    def push(self, anomaly: Tensor, zos: Tensor) -> Vector:
+        """The pressure gradient's (m s-2)."""
         return whole_push(anomaly, zos, self.geometry)
 
     def geostrophic(self, push: Vector) -> tuple[Flux, Tensor]:

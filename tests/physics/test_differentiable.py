@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy_basin
 import toy_tensors as toy
 
 from oceanx.models.hybrid import HybridConfig
@@ -164,7 +165,25 @@ def shallow_water_compiles_whole_with_its_gradient():
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
-WHOLE = [transport_compiles_whole, shallow_water_compiles_whole_with_its_gradient]
+def primitive_equations_compile_whole():
+    geometry = toy_basin.geometry()
+    for forced_by, forcing in (("nothing", Fields({})), ("weather", toy_basin.weather(geometry))):
+        core = toy_basin.core(geometry, forced_by=forced_by)
+        begun = core.begin(toy_basin.fields(geometry))
+
+        def step(fields, core=core, forcing=forcing):
+            return dict(core.step(State(fields), forcing, 1800.0, None)[0])
+
+        traced = torch.compile(step, backend="eager", fullgraph=True)(dict(begun))
+        for name, field in step(dict(begun)).items():
+            assert torch.equal(traced[name], field), name
+
+
+WHOLE = [
+    transport_compiles_whole,
+    shallow_water_compiles_whole_with_its_gradient,
+    primitive_equations_compile_whole,
+]
 
 
 def test_what_is_to_be_compiled_is_traced_as_one_graph():

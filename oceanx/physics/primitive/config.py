@@ -18,8 +18,8 @@ class PrimitiveEquationsConfig(Config):
     """Which terms the equations have, and their coefficients in SI units; a coefficient may be learned.
 
     `viscosity` and `diffusivity` (m2 s-1) and their biharmonic sisters (m4 s-1) hold where cells are widest;
-    elsewhere they shrink with the cell's narrower side (squared, or to the fourth power) if `shrink` is set, so that
-    narrow cells near a pole ask for no shorter step. `vertical` is constant, or by the Richardson number.
+    elsewhere they shrink with the cell's narrower side (biharmonic: its cube) if `shrink` is set, as what they stand
+    for does. `vertical` is constant, or by the Richardson number.
     """
 
     kind: Literal["primitive_equations"] = "primitive_equations"

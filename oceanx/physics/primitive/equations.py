@@ -144,10 +144,10 @@ class PrimitiveEquations(nn.Module):
             "waves": largest(wave_rate(speed, g), g),
             "rotation": largest(rotation_rate(g), g),
         }
-        lateral = [self.its.viscosity(u, v), self.its.coefficient("diffusivity", self.its.share2)]
+        lateral = [self.its.viscosity(u, v), self.its.coefficient("diffusivity", self.its.share1)]
         for nu in (each for each in lateral if each is not None):
             rates["diffusion"] = max(rates.get("diffusion", 0.0), largest(diffusion_rate(nu, g), g))
-        if (nu4 := self.its.coefficient("viscosity4", self.its.share4)) is not None:
+        if (nu4 := self.its.coefficient("viscosity4", self.its.share3)) is not None:
             rates["diffusion"] = max(rates.get("diffusion", 0.0), largest(biharmonic_rate(nu4, g), g))
         return rates
 
@@ -241,7 +241,7 @@ class PrimitiveEquations(nn.Module):
         """Tracers after transport and lateral mixing, by Heun's method, as their cells grow to `volume`."""
         cells, scheme = self.its.cells(volume), self.config.transport
         rest = both * outflow(*flow)
-        if (kappa := self.its.coefficient("diffusivity", self.its.share2)) is not None:
+        if (kappa := self.its.coefficient("diffusivity", self.its.share1)) is not None:
             h, _, _ = layer_thickness(zos, self.geometry)
             rest = rest - outflow(*diffusive_flux(both, self.geometry, kappa, h))
         first = outflow(*tracer_flux(both, flow, cells, scheme))

@@ -47,8 +47,8 @@ UNITS = {
 class Terms(nn.Module):
     """What accelerates, carries and mixes, for one configuration on one grid."""
 
-    share2: Tensor
-    share4: Tensor
+    share1: Tensor
+    share3: Tensor
     middle: Tensor
     below_x: Tensor
     below_y: Tensor
@@ -64,8 +64,8 @@ class Terms(nn.Module):
         share = narrow / narrow.max() if config.shrink else torch.ones_like(narrow)
         deep = geometry.bottom_depth
         for name, field in {
-            "share2": share**2,
-            "share4": share**4,
+            "share1": share,
+            "share3": share**3,
             "middle": (geometry.interfaces[1:] + geometry.interfaces[:-1])[:, None, None] / 2,
             "below_x": bottom_faces(geometry.mask_x),
             "below_y": bottom_faces(geometry.mask_y),
@@ -90,7 +90,7 @@ class Terms(nn.Module):
         }
         if (nu := self.viscosity(u, v)) is not None:
             terms["viscosity"] = viscosity(u, v, g, nu, c.slip, h)
-        if (nu4 := self.coefficient("viscosity4", self.share4)) is not None:
+        if (nu4 := self.coefficient("viscosity4", self.share3)) is not None:
             terms["biharmonic_viscosity"] = biharmonic_viscosity(u, v, g, nu4, c.slip, h)
         return terms
 
@@ -152,7 +152,7 @@ class Terms(nn.Module):
         terms["advection"] = of_tracers(
             lambda x: -(outflow(*tracer_flux(x, flow, cells, scheme)) - x * outflow(*flow)) / volume
         )
-        if (kappa := self.coefficient("diffusivity", self.share2)) is not None:
+        if (kappa := self.coefficient("diffusivity", self.share1)) is not None:
             terms["diffusion"] = of_tracers(lambda x: -outflow(*diffusive_flux(x, g, kappa, h)) / volume)
         terms["vertical_mixing"] = of_tracers(lambda x: _spread(x, mixing.diffusivity, h, g.mask_z))
         sunlit = absorbed(given.light, h, g.mask, JERLOV[self.config.jerlov])
@@ -190,7 +190,7 @@ class Terms(nn.Module):
 
     def viscosity(self, u: Tensor, v: Tensor) -> Tensor | None:
         """Harmonic viscosity at centres (m2 s-1): the constant one and Smagorinsky's."""
-        nu = self.coefficient("viscosity", self.share2)
+        nu = self.coefficient("viscosity", self.share1)
         if "smagorinsky" not in self.coefficients:
             return nu
         more = smagorinsky(u, v, self.geometry, self.coefficients["smagorinsky"]())

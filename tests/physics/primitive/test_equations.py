@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_basin import core, fields, fluxes, geometry
+from toy_basin import core, fields, fluxes, geometry, weather
 
 from oceanx.physics.core import Core
 from oceanx.physics.primitive.equations import CARRIED
-from oceanx.tensors.state import Fields, State
+from oceanx.tensors.state import Fields
 from oceanx.vocabulary.constants import HEAT_CAPACITY, REFERENCE_DENSITY
 from oceanx.vocabulary.errors import InputError
 
@@ -123,28 +123,6 @@ def test_single_precision_follows_double():
         results.append(its(its.begin(fields(g)), fluxes(g), 6 * 3600.0, 6))
     for name, allowed in (("thetao", 1e-4), ("so", 1e-4), ("uo_x", 1e-5), ("zos", 1e-5)):
         assert (results[0][name] - results[1][name]).abs().max() < allowed, name
-
-
-@pytest.mark.parametrize("forced_by", ["nothing", "weather"])
-def test_the_whole_step_is_one_graph(forced_by):
-    g = geometry()
-    its, start = core(g, forced_by=forced_by), fields(g)
-    forcing = NOTHING if forced_by == "nothing" else weather(g)
-    begun = dict(its.begin(start))
-
-    def step(fields):
-        return dict(its.step(State(fields), forcing, 1800.0, None)[0])
-
-    traced = torch.compile(step, backend="eager", fullgraph=True)(begun)
-    for name, field in step(begun).items():
-        torch.testing.assert_close(traced[name], field, rtol=0, atol=0)
-
-
-def weather(g):
-    """A windy day over a sea of 20 °C."""
-    typical = {"u10": 8.0, "v10": -3.0, "t2m": 292.0, "d2m": 288.0, "msl": 1.01e5, "strd": 380.0, "ssr": 180.0}
-    typical |= {"mtpr": 2e-5}
-    return Fields({name: torch.full((1, 1, *g.area.shape), value).to(g.area) for name, value in typical.items()})
 
 
 def test_the_weather_drives_the_sea_and_its_heat_is_accounted_for():
