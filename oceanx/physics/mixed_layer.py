@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from oceanx.tensors.geometry import Cells, Geometry
 from oceanx.tensors.integrate import heun, repeat
 from oceanx.tensors.operators import mean_x, mean_y
 from oceanx.tensors.state import Fields, State, Tendency
+from oceanx.vocabulary.config import Config
 from oceanx.vocabulary.constants import ZERO_CELSIUS
 from oceanx.vocabulary.errors import InputError
 
@@ -39,6 +42,26 @@ FLUXES = ("str", "ssr", "sshf", "slhf")
 WEATHER = ("u10", "v10", "t2m", "d2m", "msl", "strd", "ssr")
 
 Surface = Float[Tensor, "batch 1 lat lon"]
+
+
+class MixedLayerConfig(Config):
+    """The slab as plain values; `SlabMixedLayer` says what they are."""
+
+    kind: Literal["mixed_layer"] = "mixed_layer"
+    forced_by: Literal["fluxes", "weather"] = "fluxes"
+    currents: bool = False
+    ekman: bool = False
+    entrainment: bool = False
+    diffusivity: NonNegativeFloat = 0.0  # m2 s-1
+    drag: NonNegativeFloat = 6.6e-6  # s-1
+    jerlov: Literal["I", "IA", "IB", "II", "III"] = "I"
+    least_depth: PositiveFloat = 10.0  # m
+    scheme: Literal["upwind", "centred", "third", "limited", "weno"] = "limited"
+
+    def build(self, geometry: Geometry) -> SlabMixedLayer:
+        """The core on this grid."""
+        given = self.model_dump(exclude={"kind", "jerlov"})
+        return SlabMixedLayer(geometry, kind=self.jerlov, **given)
 
 
 class SlabMixedLayer(nn.Module):

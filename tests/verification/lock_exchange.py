@@ -70,7 +70,7 @@ def lock_exchange() -> list[Outcome]:
     )
     source = f"½√(g'H); {BENJAMIN}; the set-up of {ILICAK}"
     errors = [abs(each[0] / known - 1) for each in speeds]
-    why = "a front of cells 1 km wide and 2 m deep, with what is lost in it: 10 %, and less on finer ones (the ratio of errors)"
+    why = "a front of cells 1 km wide and 2 m deep, with what is lost in it: 10 %, and less on finer ones"
     return [
         Outcome("speed of the front on the floor", "m/s", speeds[1][0], known, source, why, tolerance=0.1, curve=run),
         Outcome("speed of the front at the surface", "m/s", speeds[1][1], known, source, why, tolerance=0.1),
@@ -92,7 +92,9 @@ def lock_exchange() -> list[Outcome]:
             "none is asked",
             kind="at most",
         ),
-        Outcome("coldest water of the exchange", "°C", seen[:, 3].min(), cold, "start", "no new extremes", kind="at least"),
+        Outcome(
+            "coldest water of the exchange", "°C", seen[:, 3].min(), cold, "start", "no new extremes", kind="at least"
+        ),
         Outcome(
             "by how much the warmest water exceeds that of the start",
             "K",

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast, get_args
 import xarray as xr
 
 from oceanx.physics.core import Core
+from oceanx.physics.mixed_layer import MixedLayerConfig
 from oceanx.physics.primitive.config import PrimitiveEquationsConfig
 from oceanx.physics.shallow_water import ShallowWaterConfig
 from oceanx.physics.surface_anomaly import SurfaceAnomalyConfig
@@ -27,7 +28,13 @@ class CoreConfig(Protocol):
 
 CORES: dict[str, type[Config]] = {
     config.model_fields["kind"].default: config
-    for config in (PrimitiveEquationsConfig, ShallowWaterConfig, SurfaceAnomalyConfig, VorticityCoreConfig)
+    for config in (
+        PrimitiveEquationsConfig,
+        ShallowWaterConfig,
+        VorticityCoreConfig,
+        SurfaceAnomalyConfig,
+        MixedLayerConfig,
+    )
 }
 
 

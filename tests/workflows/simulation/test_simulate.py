@@ -24,8 +24,9 @@ from oceanx.ocean import grid
 from oceanx.physics.guard import DivergedError
 from oceanx.physics.relaxation import relaxation_zone
 from oceanx.tensors.state import Fields, State
-from oceanx.vocabulary.constants import EARTH_RADIUS
+from oceanx.vocabulary.constants import EARTH_RADIUS, HEAT_CAPACITY, REFERENCE_DENSITY
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.names import VARIABLES
 from oceanx.workflows.simulation import cores, edges
 from oceanx.workflows.simulation import simulate as module
 from oceanx.workflows.simulation.march import Leg, legs, parts
@@ -386,7 +387,7 @@ def test_a_core_of_one_layer_refuses_more() -> None:
 
 
 def test_every_core_of_the_table_is_found_by_its_name() -> None:
-    assert {"primitive_equations", "shallow_water", "surface_anomaly", "vorticity"} <= set(cores.CORES)
+    assert {"primitive_equations", "shallow_water", "surface_anomaly", "vorticity", "mixed_layer"} <= set(cores.CORES)
     for kind in cores.CORES:
         assert cores.config_of(kind).dump()["kind"] == kind
 
@@ -460,3 +461,15 @@ def test_the_grid_is_that_of_the_dataset() -> None:
     assert setup.geometry.periodic
     np.testing.assert_allclose(setup.geometry.area.numpy(), channel().cell_area.values, rtol=1e-13)
     assert seam.wet_mask(setup.like).sum() == toy_channel.SHAPE[0] * 4 * 12
+
+
+def test_a_slab_warms_by_what_it_is_given() -> None:
+    """Q t / (ρ₀ c_p h), light that goes deeper taken off: the forced case of the slab, through labels and units."""
+    top = channel().isel(depth=0, drop=True)
+    sst = (0 * top.thetao + 20.0).rename("sst").assign_attrs(VARIABLES["sst"].attrs)
+    fluxes = {"str": -60.0, "ssr": 0.0, "sshf": -20.0, "slhf": -40.0, "mlotst": 50.0}
+    air = xr.Dataset({n: (0 * sst + value).assign_attrs(VARIABLES[n].attrs) for n, value in fluxes.items()})
+    made = simulate(sst.to_dataset(), air, 2, core="mixed_layer", init_time="2000-01-01", precision="float64")
+    cooled = 120.0 * 2 * 86400 / (REFERENCE_DENSITY * HEAT_CAPACITY * 50.0)
+    change = (made.sst.isel(time=-1) - made.sst.isel(time=0)).values
+    assert change[np.isfinite(change)] == pytest.approx(-cooled, rel=1e-9)
