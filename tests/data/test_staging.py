@@ -204,7 +204,11 @@ def test_failures_are_tried_again(marine, tmp_path):
     marine.troubles = [TimeoutError("gateway"), None, b"<html>busy</html>", ConnectionError("reset")]
     paths = stage("glorys12", tmp_path, "2020-01-01:2020-01-02", workers=1, pause=0.0)
     assert len(marine.calls) == 5
-    assert all(netCDF4.Dataset(path).variables.keys() >= {"thetao", "zos"} for path in paths)
+    for path in paths:
+        with netCDF4.Dataset(
+            path
+        ) as nc:  # not left to the garbage collector, which would close it beside other threads
+            assert nc.variables.keys() >= {"thetao", "zos"}
 
 
 def test_an_interruption_loses_only_what_was_on_its_way(marine, tmp_path):

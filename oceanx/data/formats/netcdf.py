@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import netCDF4
 import numpy as np
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from ...vocabulary.errors import InputError
 from .classic import cut_off
@@ -25,7 +26,28 @@ from .part import Part, Wanted
 if TYPE_CHECKING:
     from .hdf5 import Stored
 
-LOCK = threading.RLock()
+
+class _OneThread:
+    """A lock that a thread may take again, and that keeps out xarray too, which has locks of its own."""
+
+    def __init__(self) -> None:
+        self._ours, self._deep = threading.RLock(), 0
+
+    def __enter__(self) -> None:
+        self._ours.acquire()
+        if not self._deep:
+            NETCDF4_PYTHON_LOCK.acquire()
+        self._deep += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._deep -= 1
+        if not self._deep:
+            NETCDF4_PYTHON_LOCK.release()
+        self._ours.release()
+
+
+# xarray opens and writes files of its own in other threads: a client that downloads does, while we check what came.
+LOCK = _OneThread()
 _HDF5, _CLASSIC = b"\x89HDF", b"CDF"
 
 

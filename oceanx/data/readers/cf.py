@@ -49,7 +49,7 @@ def roles(path: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
     if zarrs.is_store(path):
         return _roles(path, zarrs.dataset(path), given)
     gridded.refuse_other_kinds(path)
-    with netcdf.opened(path), netcdf.LOCK, xr.open_dataset(path, engine="netcdf4", **zarrs.RAW) as ds:
+    with netcdf.opened(path), netcdf.LOCK, xr.open_dataset(path, engine="netcdf4", lock=False, **zarrs.RAW) as ds:
         return _roles(path, ds, given)  # opened twice: we say what is wrong with a file better than xarray does
 
 
