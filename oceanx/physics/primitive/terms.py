@@ -178,14 +178,17 @@ class Terms(nn.Module):
         return Flux(x, y, vertical_flux(x, y, less_at_top(g.thickness * rising, falling), g))
 
     def cells(self, volume: Tensor) -> Cells:
+        """Cells of this volume (m3), with the grid's open faces."""
         g = self.geometry
         return Cells(volume, g.mask_x, g.mask_y, g.mask_z)
 
     def drag(self, u: Tensor, v: Tensor, h_x: Tensor, h_y: Tensor) -> Vector:
+        """At what rate the sea floor brakes the lowest layer (s-1)."""
         c = self.config
         return bottom_drag(u, v, h_x, h_y, self.geometry, c.drag_linear, c.drag)
 
     def coefficient(self, name: str, share: Tensor) -> Tensor | None:
+        """A lateral coefficient at centres, as large a share of it as the cell asks for; None if there is none."""
         return self.coefficients[name]() * share if name in self.coefficients else None
 
     def viscosity(self, u: Tensor, v: Tensor) -> Tensor | None:
