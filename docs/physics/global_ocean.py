@@ -47,7 +47,7 @@ def main() -> None:
     parse.add_argument("store", type=Path)
     parse.add_argument("--floor", type=Path, help="NetCDF of height above sea level (m)")
     parse.add_argument("--years", type=float, default=5.0)
-    parse.add_argument("--precision", default="float32")
+    parse.add_argument("--precision", default="float64")
     parse.add_argument("--draw", action="store_true", help="only draw the picture of a run that is there")
     given = parse.parse_args()
     if not given.draw:
