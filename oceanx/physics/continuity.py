@@ -23,8 +23,12 @@ from oceanx.tensors.operators import mean_x, mean_y, outflow
 
 def stretch(zos: Tensor, geometry: Geometry) -> Tensor:
     """By which factor each column's layers are thicker than at rest: 1 + η/H; 1 on land."""
-    depth = geometry.bottom_depth
-    return 1 + zos * torch.where(depth > 0, 1 / depth.clamp(min=1e-6), torch.zeros_like(depth))
+    return 1 + zos * per_depth(geometry.bottom_depth)
+
+
+def per_depth(depth: Tensor) -> Tensor:
+    """1 / depth (m-1); 0 where there is none."""
+    return torch.where(depth > 0, 1 / depth.clamp(min=1e-6), torch.zeros_like(depth))
 
 
 def layer_thickness(zos: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, outflow, step_x, step_y
 
+from ..continuity import per_depth
 from ..momentum import Vector
 
 COURANT = 0.8  # of the fast steps, of 1 where forward–backward steps end being stable
@@ -76,9 +77,9 @@ class FreeSurface(nn.Module):
         number = mean_y(wet_x) + mean_x(wet_y)
         turning = geometry.coriolis_xy / torch.where(corner > 0, corner / number.clamp(min=0.5), 1.0)
         fields = {
-            "inverse_depth": torch.where(depth > 0, 1 / depth.clamp(min=1e-6), 0.0),
-            "per_depth_x": torch.where(depth_x > 0, 1 / depth_x.clamp(min=1e-6), 0.0),
-            "per_depth_y": torch.where(depth_y > 0, 1 / depth_y.clamp(min=1e-6), 0.0),
+            "inverse_depth": per_depth(depth),
+            "per_depth_x": per_depth(depth_x),
+            "per_depth_y": per_depth(depth_y),
             "width_x": geometry.length_x * depth_x,  # the section through which a column's water goes, at rest
             "width_y": geometry.length_y * depth_y,
             "per_area": geometry.mask[:1] / geometry.area,

@@ -11,7 +11,7 @@ from oceanx.tensors.geometry import Cells, Geometry, above, below
 from oceanx.tensors.operators import back_x, back_y, mean_x, mean_y, outflow
 from oceanx.tensors.state import State, Tendency
 
-from ..continuity import layer_thickness, vertical_flux
+from ..continuity import layer_thickness, per_depth, vertical_flux
 from ..density import EQUATIONS, stratification
 from ..mixing import diffusive_flux
 from ..momentum import (
@@ -62,14 +62,13 @@ class Terms(nn.Module):
         )
         narrow = torch.minimum(geometry.length_x, geometry.area / geometry.length_x)
         share = narrow / narrow.max() if config.shrink else torch.ones_like(narrow)
-        deep = geometry.bottom_depth
         for name, field in {
             "share1": share,
             "share3": share**3,
             "middle": (geometry.interfaces[1:] + geometry.interfaces[:-1])[:, None, None] / 2,
             "below_x": bottom_faces(geometry.mask_x),
             "below_y": bottom_faces(geometry.mask_y),
-            "per_depth": torch.where(deep > 0, 1 / deep.clamp(min=1e-6), 0.0),
+            "per_depth": per_depth(geometry.bottom_depth),
         }.items():
             self.register_buffer(name, field, persistent=False)
 
