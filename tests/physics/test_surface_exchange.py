@@ -8,7 +8,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oceanx.ocean import bulk
@@ -54,13 +54,15 @@ def test_the_numbers_are_those_of_the_labelled_exchange(seed, calm, iterations):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12 * np.abs(theirs).max(), err_msg=name)
 
 
+@example(11030, 1.0)  # one cell within 0.02 W m-2 of balance
 @given(seeds, st.floats(0.9, 1.0))
 @settings(max_examples=10, deadline=None)
 def test_the_long_wave_is_that_of_the_labelled_exchange(seed, emissivity):
     atmosphere, sst = weather(seed)
     found = sea_air.net_longwave(atmosphere["strd"], sst + 273.15, emissivity)
     known = bulk.net_longwave(atmosphere["strd"].numpy(), sst.numpy() + 273.15, emissivity)
-    np.testing.assert_allclose(found, known, rtol=1e-12)
+    # What comes down and what goes up, 300 W m-2 each, nearly cancel where the air is as warm as the sea.
+    np.testing.assert_allclose(found, known, rtol=1e-12, atol=1e-12 * float(atmosphere["strd"].max()))
 
 
 def test_the_eight_channels_in_their_order():
