@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
+import xarray as xr
 from torch import Tensor, nn
+from toy_channel import channel
 
+import oceanx as ox
 from oceanx.physics.courant import advection_rate, largest
 from oceanx.physics.transport import transport, volume_flux
 from oceanx.tensors.geometry import Geometry
@@ -16,6 +19,7 @@ from oceanx.tensors.state import Fields, State, Tendency
 from oceanx.vocabulary.config import Config
 
 CAPACITY = 4.0e6  # J m-3 K-1
+START = "2000-01-01"
 
 
 class CarriedConfig(Config):
@@ -57,7 +61,7 @@ class Carried(nn.Module):
         changes = {name: Tendency({"thetao": change}) for name, change in terms.items()}
         return changes | ({"counting": Tendency({"gained_heat": forcing["ssr"]})} if "ssr" in forcing else {})
 
-    def rates(self, state: State) -> dict[str, float]:
+    def rates(self, state: State, forcing: Fields | None = None) -> dict[str, float]:
         flow = volume_flux(state["uo"], state["vo"], self.geometry)
         return {"advection": largest(advection_rate(flow.x, flow.y, self.geometry.layers.volume), self.geometry)}
 
@@ -74,3 +78,9 @@ class Carried(nn.Module):
             "gained_heat": (state["gained_heat"].double() * area).sum(),
             "volume": volume.sum(),
         }
+
+
+def run(ds: xr.Dataset | None = None, forcing: xr.Dataset | None = None, days: float = 3, **more: object) -> xr.Dataset:
+    """A simulation with it: of the toy channel, from `START`, in double precision, unless told otherwise."""
+    given = {"core": CarriedConfig(), "init_time": START, "precision": "float64"} | more
+    return ox.physics.simulate(channel() if ds is None else ds, forcing, days, **given)  # type: ignore[arg-type]

@@ -29,14 +29,14 @@ from oceanx.vocabulary.constants import EARTH_RADIUS
 from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
 
 LEVELS = (15.0, 40.0, 62.0, 105.0, 170.0, 275.0, 440.0, 700.0, 1110.0, 1735.0, 2610.0, 3760.0)  # m
-SOUTH, NORTH = -78.0, 72.0  # land beyond: narrow cells over the steep rim of the Arctic would ask for steps of 1.4 h
+EDGE = 72.0  # degrees: land beyond; narrow cells over the steep rim of the Arctic would ask for steps of 1.4 h
 CORE = {
     "kind": "primitive_equations",
     "forced_by": "weather",
     "density": "simplified",
-    "viscosity": 6e4,  # m2 s-1: a western boundary layer of (ν/β)^⅓ = 140 km, nearly a cell
+    "viscosity": 1e5,  # m2 s-1: a western boundary layer of (ν/β)^⅓ = 170 km, a cell
     "diffusivity": 1e3,
-    "vertical_viscosity": 2e-3,  # winds of daily means stir too little by themselves
+    "vertical_viscosity": 1e-2,  # winds of daily means stir too little by themselves
     "turn": 3.1,
 }
 IMAGES = Path(__file__).parents[1] / "images"
@@ -90,7 +90,7 @@ def floor(file: Path | None) -> xr.DataArray:
         height = height.transpose("latitude", "longitude")
         sea = xr.Dataset({"depth": -height.where(height < 0)})
         depth = regrid.conservative(sea, {"resolution": 1.5}).depth.fillna(0.0)
-    depth = depth.where((depth.latitude > SOUTH) & (depth.latitude < NORTH), 0.0)
+    depth = depth.where(abs(depth.latitude) < EDGE, 0.0)
     # Lakes and cells that touch the sea by a corner alone are land.
     wide = np.concatenate([depth.values > 0] * 2, axis=1)
     labels, _ = ndimage.label(wide)

@@ -42,9 +42,10 @@ class Core(Protocol):
     def terms(self, state: State, forcing: Fields) -> dict[str, Tendency]:
         """Each term of the equations by name, its sign included, per second, on the state's own points."""
 
-    def rates(self, state: State) -> dict[str, float]:
+    def rates(self, state: State, forcing: Fields | None = None) -> dict[str, float]:
         """By cause (`advection`, `diffusion`, `waves`, …) the largest number of times a second that a signal crosses a
-        cell: a step Δt is stable while Δt × rate stays below the limit of the core's scheme."""
+        cell: a step Δt is stable while Δt × rate stays below the limit of the core's scheme. What carries signals
+        may be given rather than held."""
 
     def __call__(self, state: State, forcing: Fields, seconds: float, steps: int) -> State:
         """The state after so many seconds, reached in so many equal steps with this forcing."""

@@ -123,7 +123,7 @@ class ShallowWater(nn.Module):
         """The sum of all terms."""
         return sum(self.terms(state, forcing).values(), Tendency({}))
 
-    def rates(self, state: State) -> dict[str, float]:
+    def rates(self, state: State, forcing: Fields | None = None) -> dict[str, float]:
         """By cause the largest number of times a second that a signal crosses a cell (see `courant`)."""
         g, (u, v, _), h = self.geometry, _parts(state), self.layer(state)
         fields = {

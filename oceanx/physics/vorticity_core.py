@@ -130,7 +130,7 @@ class VorticityCore(nn.Module):
         }
         return terms if self.ice is None else terms | {"drift": self.ice.tendency(state)}
 
-    def rates(self, state: State) -> dict[str, float]:
+    def rates(self, state: State, forcing: Fields | None = None) -> dict[str, float]:
         """Of `advection` (by any of the flows) and `diffusion`, before anything is bounded (s-1)."""
         g, flows, volume = self.geometry, self.flows(state), self.geometry.layers.volume
         crossed: list[float] = [

@@ -129,7 +129,7 @@ class PrimitiveEquations(nn.Module):
         fields["gained_water"] = state["gained_water"] + step * given.freshwater
         return State(fields), slow
 
-    def rates(self, state: State) -> dict[str, float]:
+    def rates(self, state: State, forcing: Fields | None = None) -> dict[str, float]:
         """By cause the largest number of times a second that a signal crosses a cell; `limits` says how many may."""
         g = self.geometry
         t, s, u, v, zos = (state[name] for name in ("thetao", "so", "uo_x", "vo_y", "zos"))

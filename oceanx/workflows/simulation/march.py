@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,15 +77,13 @@ class March:
         self._limits = limits_of(self.core)
         self._watch = Watch(self.core.geometry)
         self._levels: dict[str, int] = {}
-        # What carries signals may be given rather than held: then the rates are those under a forcing.
-        self._told = len(inspect.signature(self.core.rates).parameters) > 1
 
     def substeps(self, state: State, told: Fields, leg: Leg) -> Substeps:
         """The substeps of a leg that begins like this; `InputError` naming the moment if a given step is too long."""
         fixed = None if self.step is None else max(1, int(np.ceil(leg.seconds / self.step - 1e-9)))
         still = State({name: values.detach() for name, values in state.items()})
         with torch.no_grad():
-            rates = self.core.rates(still, told) if self._told else self.core.rates(still)  # type: ignore[call-arg]
+            rates = self.core.rates(still, told)
         try:
             return substeps(rates, leg.seconds, self._limits, fixed)
         except InputError as error:

@@ -12,7 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_channel import channel, sunshine
-from toy_core import CAPACITY, CarriedConfig
+from toy_core import CAPACITY, START, CarriedConfig
 
 import oceanx as ox
 from oceanx.physics.coefficients import Coefficient
@@ -20,7 +20,6 @@ from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.simulation.parameters import freed, parameters_of
 from oceanx.workflows.simulation.setup import set_up
 
-START = "2000-01-01"
 CORE = CarriedConfig(damping=2e-7)
 GIVEN: dict[str, Any] = {"core": CORE, "init_time": START, "precision": "float64"}
 sensitivity, average, simulate = ox.physics.sensitivity, ox.physics.average, ox.physics.simulate

@@ -1,11 +1,8 @@
-"""Simulations: numbers by hand, labels, forcing between its dates, budgets, open edges, resumption, every refusal."""
+"""Simulations: numbers by hand, labels, budgets, open edges, resumption, every refusal."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,33 +10,24 @@ import pytest
 import torch
 import toy_channel
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from toy_channel import channel, sunshine
-from toy_core import CAPACITY, CarriedConfig
+from toy_core import START, CarriedConfig, run
 
 import oceanx as ox
 from oceanx import seam
 from oceanx.ocean import grid
 from oceanx.physics.guard import DivergedError
 from oceanx.physics.relaxation import relaxation_zone
-from oceanx.tensors.state import Fields, State
+from oceanx.tensors.state import Fields
 from oceanx.vocabulary.constants import EARTH_RADIUS, HEAT_CAPACITY, REFERENCE_DENSITY
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
 from oceanx.workflows.simulation import cores, edges
 from oceanx.workflows.simulation import simulate as module
-from oceanx.workflows.simulation.march import Leg, legs, parts
 from oceanx.workflows.simulation.setup import set_up
 
 CORE = CarriedConfig()
-START = "2000-01-01"
 simulate = ox.physics.simulate
-
-
-def run(ds: xr.Dataset | None = None, forcing: xr.Dataset | None = None, days: float = 3, **more: object) -> xr.Dataset:
-    given = {"core": CORE, "init_time": START, "precision": "float64"} | more
-    return simulate(channel() if ds is None else ds, forcing, days, **given)  # type: ignore[arg-type]
 
 
 # Numbers and labels
@@ -100,83 +88,23 @@ def test_unequal_spacing_closes_the_circle() -> None:
     assert abs(made.residual_heat[-1] / made.total_heat[0]) < 1e-13
 
 
-# Forcing
+def test_the_grid_is_that_of_the_dataset() -> None:
+    setup = set_up(channel(), CORE, START, precision="float64")
+    assert setup.geometry.periodic
+    np.testing.assert_allclose(setup.geometry.area.numpy(), channel().cell_area.values, rtol=1e-13)
+    assert seam.wet_mask(setup.like).sum() == toy_channel.SHAPE[0] * 4 * 12
 
 
-@settings(max_examples=10, deadline=None)
-@given(
-    values=st.lists(st.floats(0, 1000), min_size=4, max_size=4),
-    between=st.sampled_from(["held", "linear"]),
-    every=st.sampled_from(["1D", "12h", "36h"]),
-)
-def test_forcing_between_its_dates(values: list[float], between: str, every: str) -> None:
-    """What warms a sea at rest is the integral of the forcing: a staircase, or straight lines."""
-    ds = channel(speed=0.0)
-    made = run(ds, sunshine(ds, values), between=between, every=every)
-    days = (made.time.values - made.time.values[0]) / np.timedelta64(1, "D")
-    fine = np.linspace(0, 3, 3 * 240 + 1)
-    rate = np.array(values)[fine.astype(int).clip(max=3)] if between == "held" else np.interp(fine, range(4), values)
-    middle = rate[:-1] if between == "held" else (rate[:-1] + rate[1:]) / 2
-    heat = np.interp(days, fine, np.concatenate([[0.0], np.cumsum(middle) * 86400 / 240]))
-    rise = (made.thetao - made.thetao[0]).isel(depth=0, latitude=2, longitude=5)
-    np.testing.assert_allclose(rise, heat / (CAPACITY * 25.0), atol=1e-12)
-    assert (
-        (made.thetao.isel(depth=1) == made.thetao.isel(depth=1, time=0)).where(made.mask.isel(depth=1) == 1, True).all()
-    )
-
-
-def test_forcing_without_dates_does_not_change() -> None:
-    constant = sunshine(channel(), [80.0]).isel(time=0, drop=True)
-    dated = run(forcing=sunshine(channel(), [80.0] * 3))
-    xr.testing.assert_equal(run(forcing=constant), dated)
-
-
-def test_forcing_that_is_missing_is_named() -> None:
-    ds = channel()
-    weather = sunshine(ds, [1.0, 2.0, 3.0])
-    with pytest.raises(InputError, match="forcing lacks ssr"):
-        run(forcing=weather.rename(ssr="str"))
-    with pytest.raises(InputError, match="ssr lacking on 2000-01-04"):
-        run(forcing=weather, days=4)
-    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
-        run(forcing=weather.isel(time=[0, 1]))
-    with pytest.raises(InputError, match=r"ssr lacking on 2000-01-03 .* or simulate fewer days"):
-        run(forcing=sunshine(ds, [1.0] * 6).isel(time=[0, 1, 4, 5]), days=5)
-    with pytest.raises(InputError, match="ssr lacking on 1999-12-31"):
-        run(forcing=weather, init_time="1999-12-31")
-    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
-        run(forcing=weather.assign_attrs(missing_times=["2000-01-03"]))
-    with pytest.raises(InputError, match="ssr lacking on 2000-01-03"):
-        run(forcing=weather, between="linear")
-    holed = weather.copy(deep=True)
-    holed.ssr[1, 2, 3] = np.nan
-    with pytest.raises(InputError, match="forcing, 2000-01-02 00:00:00: ssr: 1 wet cell not finite"):
-        run(forcing=holed)
-    with pytest.raises(InputError, match="latitude: grids differ"):
-        run(forcing=weather.assign_coords(latitude=weather.latitude + 1))
-    with pytest.raises(InputError, match="ascending dates"):
-        run(forcing=weather.isel(time=[1, 0, 2]))
-    with pytest.raises(InputError, match="held"):
-        run(forcing=weather, between="cubic")
-
-
-def test_a_core_takes_the_most_that_the_forcing_holds() -> None:
-    ds = channel(speed=0.0).assign(so=(channel().thetao * 0 + 35).assign_attrs(units="1e-3"))
-    ds["thetao"] = ds.thetao * 0 + xr.DataArray([15.0, 12.0], dims="depth")
-    ds["thetao"].attrs["units"] = "degrees_C"
-    wind = sunshine(ds, [0.1, 0.1]).ssr
-    forcing = xr.Dataset({"tauuo": wind.assign_attrs(units="Pa"), "tauvo": (0 * wind).assign_attrs(units="Pa")})
-    given = {"days": 1, "core": "primitive_equations", "at_rest": True, "precision": "float64"}
-    made = run(ds, forcing, **given)
-    assert json.loads(made.attrs["oceanx_core"])["forced_by"] == "wind"
-    assert float(made.uo.isel(time=1, depth=0).mean()) > 0.001
-    assert abs(made.residual_volume[-1] / made.total_volume[0]) < 1e-14
-    assert abs(made.residual_heat[-1] / made.total_heat[0]) < 1e-13
-    assert abs(made.residual_salt[-1] / made.total_salt[0]) < 1e-13
-    with pytest.raises(InputError, match="wind lacks tauvo"):
-        run(ds, forcing[["tauuo"]], **given)
-    with pytest.raises(InputError, match="nothing drives this core"):
-        run(ds, forcing, **(given | {"core": {"kind": "primitive_equations", "forced_by": "nothing"}}))
+def test_a_slab_warms_by_what_it_is_given() -> None:
+    """Q t / (ρ₀ c_p h), light that goes deeper taken off: the forced case of the slab, through labels and units."""
+    top = channel().isel(depth=0, drop=True)
+    sst = (0 * top.thetao + 20.0).rename("sst").assign_attrs(VARIABLES["sst"].attrs)
+    fluxes = {"str": -60.0, "ssr": 0.0, "sshf": -20.0, "slhf": -40.0, "mlotst": 50.0}
+    air = xr.Dataset({n: (0 * sst + value).assign_attrs(VARIABLES[n].attrs) for n, value in fluxes.items()})
+    made = simulate(sst.to_dataset(), air, 2, core="mixed_layer", init_time="2000-01-01", precision="float64")
+    cooled = 120.0 * 2 * 86400 / (REFERENCE_DENSITY * HEAT_CAPACITY * 50.0)
+    change = (made.sst.isel(time=-1) - made.sst.isel(time=0)).values
+    assert change[np.isfinite(change)] == pytest.approx(-cooled, rel=1e-9)
 
 
 # Budgets and edges
@@ -219,51 +147,6 @@ def test_open_edges_are_drawn_towards_what_is_outside() -> None:
         run(ds, days=2, boundary=dated)
     with pytest.raises(InputError, match="unknown boundary 'open'"):
         run(ds, boundary="open")
-
-
-# Time
-
-
-@settings(max_examples=15, deadline=None)
-@given(hours=st.integers(1, 100), breaks=st.lists(st.integers(-5, 105), max_size=4), number=st.integers(1, 50))
-def test_legs_and_their_parts_cover_the_time(hours: int, breaks: list[int], number: int) -> None:
-    start = np.datetime64(START, "ns")
-    dates = start + np.array(sorted(breaks), dtype="timedelta64[h]")
-    way = list(legs(start, start + np.timedelta64(hours, "h"), dates))
-    assert way[0].start == start
-    assert way[-1].stop == start + np.timedelta64(hours, "h")
-    assert all(a.stop == b.start for a, b in itertools.pairwise(way))
-    assert all(0 < leg.seconds <= 86400 for leg in way)
-    assert not any(leg.start < date < leg.stop for leg in way for date in dates)
-    inside = parts(way[0], number)
-    assert inside[0][0].start == way[0].start
-    assert inside[-1][0].stop == way[0].stop
-    assert sum(steps for _, steps in inside) == number
-    for part, steps in inside:
-        assert part.seconds == pytest.approx(way[0].seconds * steps / number, abs=1e-6)
-        assert part.seconds <= 3600 + 1e-6 or steps == 1 or part.seconds < 7200
-
-
-def test_a_leg_whose_end_asks_for_shorter_steps_is_taken_again() -> None:
-    class Growing(torch.nn.Module):
-        config = CORE
-        taken: list[int]
-
-        def rates(self, state: State) -> dict[str, float]:
-            return {"advection": float(state["x"].max())}
-
-        def forward(self, state: State, forcing: Fields, seconds: float, steps: int) -> State:
-            self.taken.append(steps)
-            return state.map(lambda x: 4 * x)
-
-    core = Growing()
-    core.geometry, core.taken = set_up(channel(), CORE, START).geometry, []
-    from oceanx.workflows.simulation.march import March
-
-    leg = Leg(np.datetime64(START, "ns"), np.datetime64("2000-01-02", "ns"))
-    after = March(core, leg.start)(State({"x": torch.full((1, 2, 6, 12), 0.9e-5)}), Fields({}), leg)  # type: ignore[arg-type]
-    assert core.taken == [2, 7]  # 0.9e-5 and 3.6e-5 times a day, over 0.45
-    assert after["x"].max() == pytest.approx(3.6e-5)
 
 
 # On disk
@@ -350,17 +233,6 @@ def test_bad_states_are_named() -> None:
     xr.testing.assert_identical(run(sorted_again, days=1), run(ds, days=1))
 
 
-def test_a_step_that_is_too_long_is_refused_with_one_that_would_do() -> None:
-    fast = channel(speed=5.0, longitude=np.arange(-178.5, 180, 3.0))
-    with pytest.raises(
-        InputError, match=r"2000-01-01 00:00:00: 1 substep of 1 d will not do: currents cross .* would do"
-    ):
-        run(fast, step=86400.0)
-    assert (run(fast, days=1).time_step[1:] < 86400).all()
-    with pytest.raises(InputError, match="step: found 0"):
-        run(step=0)
-
-
 def test_words_that_mean_nothing() -> None:
     for wrong, said in (
         ({"every": "soon"}, "every 'soon'"),
@@ -418,58 +290,3 @@ def test_an_anomaly_is_carried_by_its_name() -> None:
     assert made.sst.attrs["units"] == "K"
     made = run(ds[[]].assign(sst=cold), told.assign(uo=2 * ds.uo), days=1, core="surface_anomaly")
     assert float(abs(made.sst - cold).max()) > 1e-4  # anomalous currents carry the climatology
-
-
-# The door
-
-
-def succeeds(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_door_is_light_until_it_is_opened() -> None:
-    succeeds("""
-import sys
-import oceanx as ox
-assert {"simulate", "tendencies", "sensitivity", "average"} <= set(dir(ox.physics))
-assert not {"torch", "xarray"} & set(sys.modules)
-try:
-    ox.physics.simulat
-except AttributeError as error:
-    assert "simulat" in str(error)
-else:
-    raise AssertionError
-""")
-
-
-def test_the_door_opens_after_a_term_was_imported_and_before() -> None:
-    succeeds("""
-import sys
-import oceanx.physics.transport
-assert "xarray" not in sys.modules
-import oceanx as ox
-assert ox.physics.simulate.__module__ == "oceanx.workflows.simulation.simulate"
-import oceanx.physics.momentum
-assert callable(ox.physics.tendencies) and callable(ox.physics.sensitivity) and callable(ox.physics.average)
-assert callable(ox.physics.transport.transport)
-""")
-
-
-def test_the_grid_is_that_of_the_dataset() -> None:
-    setup = set_up(channel(), CORE, START, precision="float64")
-    assert setup.geometry.periodic
-    np.testing.assert_allclose(setup.geometry.area.numpy(), channel().cell_area.values, rtol=1e-13)
-    assert seam.wet_mask(setup.like).sum() == toy_channel.SHAPE[0] * 4 * 12
-
-
-def test_a_slab_warms_by_what_it_is_given() -> None:
-    """Q t / (ρ₀ c_p h), light that goes deeper taken off: the forced case of the slab, through labels and units."""
-    top = channel().isel(depth=0, drop=True)
-    sst = (0 * top.thetao + 20.0).rename("sst").assign_attrs(VARIABLES["sst"].attrs)
-    fluxes = {"str": -60.0, "ssr": 0.0, "sshf": -20.0, "slhf": -40.0, "mlotst": 50.0}
-    air = xr.Dataset({n: (0 * sst + value).assign_attrs(VARIABLES[n].attrs) for n, value in fluxes.items()})
-    made = simulate(sst.to_dataset(), air, 2, core="mixed_layer", init_time="2000-01-01", precision="float64")
-    cooled = 120.0 * 2 * 86400 / (REFERENCE_DENSITY * HEAT_CAPACITY * 50.0)
-    change = (made.sst.isel(time=-1) - made.sst.isel(time=0)).values
-    assert change[np.isfinite(change)] == pytest.approx(-cooled, rel=1e-9)

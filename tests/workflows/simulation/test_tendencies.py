@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from toy_channel import channel, sunshine
-from toy_core import CAPACITY, CarriedConfig
+from toy_core import CAPACITY, START, CarriedConfig
 
 import oceanx as ox
 from oceanx.vocabulary.constants import EARTH_RADIUS, ROTATION
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.simulation.tendencies import _STANDARD
 
-START = "2000-01-01"
 CORE = CarriedConfig(damping=1e-6)
 tendencies = ox.physics.tendencies
 
