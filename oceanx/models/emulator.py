@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import nn
 
+from oceanx.nn.registry import NetConfig
 from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Forcing, State
@@ -23,7 +24,7 @@ class EmulatorConfig(Config):
     """An emulator and the network inside it."""
 
     kind: Literal["emulator"] = "emulator"
-    net: UNetConfig = UNetConfig()
+    net: NetConfig = UNetConfig()
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> Emulator:
         """The model, untrained."""

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from oceanx.nn.registry import NetConfig
 from oceanx.nn.unet import UNetConfig
 from oceanx.physics.transport import Flux, transport, volume_flux
 from oceanx.tensors.geometry import Geometry
@@ -36,7 +37,7 @@ class HybridConfig(Config):
     """
 
     kind: Literal["hybrid"] = "hybrid"
-    net: UNetConfig = UNetConfig()
+    net: NetConfig = UNetConfig()
     moved: tuple[str, ...] = ("thetao",)
     guided: tuple[str, ...] = ("zos",)
     scheme: Literal["upwind", "limited"] = "limited"

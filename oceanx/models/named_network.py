@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from oceanx.nn.unet import UNetConfig
+from oceanx.nn.registry import NetConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields, Forcing, Increment, State, split
 from oceanx.vocabulary.channels import CLIMATOLOGY, Task
@@ -19,22 +19,43 @@ Statistics = Mapping[str, Tensor]  # "<name>_mean", "<name>_std", "<name>_increm
 
 
 class NamedNetwork(nn.Module):
-    """N(x, f): state and forcing in, an `Increment` of every prognostic variable out; zero while untrained.
+    """N(x, f): state and forcing in, an `Increment` of prognostic variables out; zero while untrained.
 
     It reads, in this order: the state; the forcing at both ends of the step; with `task.anomalies` the climatology
-    and its change over the step; `hints`, further changes that a model wants it to see; the wet mask, and latitude.
+    and its change over the step; `hints`, further changes that a model wants it to see; further channels that are
+    standardised already; the wet mask, and latitude.
 
     Parameters
     ----------
     hints
         Names of prognostic variables for which `forward` is given an `Increment` to look at.
+    reads
+        The prognostic variables that it sees; by default all.
+    writes
+        The prognostic variables that it changes; by default all.
+    forced
+        Whether it sees the forcing, and the climatology.
+    further
+        How many channels `forward` is given in `more`, of unit variance and 0 on land.
     """
 
     def __init__(
-        self, net: UNetConfig, task: Task, geometry: Geometry, statistics: Statistics, hints: tuple[str, ...] = ()
+        self,
+        net: NetConfig,
+        task: Task,
+        geometry: Geometry,
+        statistics: Statistics,
+        hints: tuple[str, ...] = (),
+        *,
+        reads: tuple[str, ...] | None = None,
+        writes: tuple[str, ...] | None = None,
+        forced: bool = True,
+        further: int = 0,
     ):
         super().__init__()
         self.task, self.geometry, self.hints = task, geometry, hints
+        self.reads, self.forced = task.prognostic.only(reads or task.prognostic.names), forced
+        self.writes = task.prognostic.only(writes or task.prognostic.names)
         depth = task.prognostic.levels
         for name in task.names:
             for kind in ("mean", "std"):
@@ -44,20 +65,23 @@ class NamedNetwork(nn.Module):
             if task.anomalies:
                 for kind in ("mean", "std"):
                     self._keep(f"{name}{CLIMATOLOGY}_{kind}", statistics)
-        read = len(task.prognostic) * (3 if task.anomalies else 1) + 2 * len(task.forcing)
-        read += sum(depth(name) for name in hints) + len(geometry.mask) + 2
-        self.net = net.build(read, len(task.prognostic), periodic=geometry.periodic)
+        read = len(self.reads) * (3 if task.anomalies and forced else 1) + (2 * len(task.forcing) if forced else 0)
+        read += sum(depth(name) for name in hints) + further + len(geometry.mask) + 2
+        self.net = net.build(read, len(self.writes), geometry)
 
-    def forward(self, state: State, forcing: Forcing, hints: Fields | None = None) -> Increment:
-        prognostic = self.task.prognostic
-        features = [self._standard(name, state[name], forcing.now) for name in prognostic.names]
-        for fields in forcing:
-            features += [self._standard(name, fields[name], fields) for name in self.task.forcing.names]
-        if self.task.anomalies:
-            features += self._season(forcing)
+    def forward(
+        self, state: State, forcing: Forcing, hints: Fields | None = None, more: Tensor | None = None
+    ) -> Increment:
+        features = [self._standard(name, state[name], forcing.now) for name in self.reads.names]
+        if self.forced:
+            for fields in forcing:
+                features += [self._standard(name, fields[name], fields) for name in self.task.forcing.names]
+            if self.task.anomalies:
+                features += self._season(forcing)
         features += [self._scaled(name, hints[name]) for name in self.hints] if hints is not None else []
+        features += [more] if more is not None else []
         features.append(self._static(features[0]))
-        written = split(self.net(torch.cat(features, dim=1)), prognostic)
+        written = split(self.net(torch.cat(features, dim=1)), self.writes)
         return Increment({name: self._physical(name, field) for name, field in written.items()})
 
     def _keep(self, name: str, statistics: Statistics) -> None:
@@ -86,7 +110,7 @@ class NamedNetwork(nn.Module):
     def _season(self, forcing: Forcing) -> list[Tensor]:
         """The climatology about its own mean and spread, and its change over the step."""
         features = []
-        for name in self.task.prognostic.names:
+        for name in self.reads.names:
             key = name + CLIMATOLOGY
             now, later = forcing.now[key], forcing.next[key]
             features.append((now - self._value(f"{key}_mean")) / self._value(f"{key}_std") * self._wet(name))

@@ -13,9 +13,12 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, gelu, interpolate, pad
+from torch.nn.functional import avg_pool2d, gelu, interpolate
 
+from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.config import Config
+
+from .layers import Conv, silent, wrap
 
 
 class UNetConfig(Config):
@@ -32,9 +35,9 @@ class UNetConfig(Config):
             raise ValueError(f"`groups` = {self.groups} does not divide the `widths` {uneven}")
         return self
 
-    def build(self, channels_in: int, channels_out: int, *, periodic: bool = False) -> UNet:
+    def build(self, channels_in: int, channels_out: int, geometry: Geometry) -> UNet:
         """The network, its last layer zero."""
-        return UNet(channels_in, channels_out, self.widths, groups=self.groups, periodic=periodic)
+        return UNet(channels_in, channels_out, self.widths, groups=self.groups, periodic=geometry.periodic)
 
 
 class UNet(nn.Module):
@@ -51,9 +54,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             Block(a + b, b, groups, periodic) for a, b in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
         )
-        self.head = nn.Conv2d(widths[0], channels_out, 1)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)
+        self.head = silent(nn.Conv2d(widths[0], channels_out, 1))
 
     def forward(self, x: Float[Tensor, "batch channel_in lat lon"]) -> Float[Tensor, "batch channel_out lat lon"]:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -86,20 +87,3 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return gelu(self.second(gelu(self.norm(self.first(x)))))
-
-
-class Conv(nn.Module):
-    """A 3 × 3 convolution that keeps the map's size: zeros beyond the poles, and beyond longitude unless periodic."""
-
-    def __init__(self, channels_in: int, channels_out: int, periodic: bool):
-        super().__init__()
-        self.periodic = periodic
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=(1, 0) if periodic else 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(wrap(x) if self.periodic else x)
-
-
-def wrap(x: Tensor) -> Tensor:
-    """The map with its last column repeated before the first and its first after the last."""
-    return pad(x, (1, 1, 0, 0), mode="circular")

@@ -134,5 +134,5 @@ def test_a_level_that_never_varies_divides_by_nothing():
 def test_weights_alone_are_saved():
     task, geometry, statistics = parts()
     assert set(build(task, geometry, statistics).state_dict()) == {
-        f"net.{name}" for name in NET.build(13, 7).state_dict()
+        f"net.{name}" for name in NET.build(13, 7, toy.geometry()).state_dict()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import toy_tensors as toy
 from toy_tensors import train_a_little
 
 from oceanx.nn.unet import UNet, UNetConfig
@@ -84,7 +85,7 @@ def test_a_single_scale_is_a_plain_stack_of_convolutions():
 
 
 def test_the_config_builds_what_it_says():
-    built = UNetConfig(widths=(8, 16), groups=8).build(5, 3, periodic=True)
+    built = UNetConfig(widths=(8, 16), groups=8).build(5, 3, toy.geometry(periodic=True))
     assert built(torch.zeros(1, 5, 4, 4)).shape == (1, 3, 4, 4)
     assert built.periodic
 

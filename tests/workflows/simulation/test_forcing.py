@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from toy_channel import channel, sunshine
 from toy_core import CAPACITY, run
 
-import oceanx as ox
 from oceanx.vocabulary.errors import InputError
-
-simulate = ox.physics.simulate
 
 
 @settings(max_examples=10, deadline=None)
