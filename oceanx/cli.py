@@ -44,6 +44,8 @@ def main() -> None:
     except InputError as error:
         _leave(2, f"error: {error}", debug)
     except SystemExit as left:
+        if left.code == 75 and not int(os.environ.get("RANK", "0")):  # training was asked to stop, and says by what
+            _leave(75, f"{getattr(left, 'why', 'stopped')}; run the same command with --resume to go on", debug)
         if left.code == 130:  # typer's word for Ctrl-C
             _leave(130, "interrupted; run the same command again (with --resume where it has one) to go on", debug)
         raise
@@ -94,6 +96,33 @@ def train(
 
 
 @app.command()
+def submit(
+    preset: Annotated[str, typer.Argument(help="A shipped preset, or the path of a YAML.")],
+    data: Data,
+    to: To,
+    nodes: Annotated[int, typer.Option(help="Nodes.")] = 1,
+    gpus: Annotated[int, typer.Option(help="GPUs and processes on each node; 0 for one process without.")] = 1,
+    time: Annotated[str, typer.Option(help="The longest that one job may take, as SLURM writes it.")] = "24:00:00",
+    partition: Annotated[str | None, typer.Option(help="Partition.")] = None,
+    chain: Annotated[int, typer.Option(help="Jobs that wait for one another, instead of one put back in line.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Runs of seeds 0, 1, … side by side, as an array.")] = 1,
+    before: Annotated[list[str] | None, typer.Option(help="A command to run first; again for several.")] = None,
+    sbatch: Annotated[list[str] | None, typer.Option(help="A further option of sbatch; again for several.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the script, send nothing.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train as jobs of SLURM, which are stopped with a checkpoint and go on by themselves."""
+    from oceanx.workflows.submit import Job, script
+    from oceanx.workflows.submit import submit as send
+    from oceanx.workflows.train_config import load_config
+
+    config = load_config(preset, words.changes(overrides))
+    job = Job(nodes, gpus, time, partition, chain, seeds, tuple(before or ()), tuple(sbatch or ()))
+    text = script(job, config, preset, data, to, overrides or [])
+    print(text if dry_run else "\n".join(send(text, job)), end="" if dry_run else "\n")
+
+
+@app.command()
 def forecast(
     model: Annotated[str, typer.Argument(help=f"A run folder, or one of {', '.join(words.REFERENCES)}.")],
     data: Data,
@@ -102,7 +131,11 @@ def forecast(
     ],
     to: To,
     lead: Annotated[str, typer.Option(help="Longest lead.")] = "10D",
-    forcing: Annotated[str, typer.Option(help="persisted, climatology, or observed (a simulation).")] = "persisted",
+    forcing: Annotated[
+        str, typer.Option(help="persisted, climatology, observed (a simulation), or a forecast of the atmosphere.")
+    ] = "persisted",
+    forcing_within: Annotated[str, typer.Option(help="How old that forecast may be at the start.")] = "0D",
+    forcing_regrid: Annotated[bool, typer.Option("--forcing-regrid", help="Bring it to the ocean's grid.")] = False,
     train: Annotated[str | None, typer.Option(help="Training years of a reference, first:last.")] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -118,7 +151,9 @@ def forecast(
             ds,
             words.dates(init),
             lead,
-            forcing=forcing,  # type: ignore[arg-type]  # forecast says what it may be
+            forcing=forcing,
+            forcing_within=forcing_within,
+            forcing_regrid=forcing_regrid,
             to=to,
             resume=resume,
             overwrite=overwrite,

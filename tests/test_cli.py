@@ -222,6 +222,8 @@ REFUSED = {
         FORECAST + "2002-04-24 --forcing observed",
         "forcing 'observed': .* on 2002-04-26.*; choose",
     ),
+    "no such atmosphere": (FORECAST + "2001-03-01 --forcing no.zarr", r"'no\.zarr': choose observed, persisted or cl"),
+    "no atmosphere": (FORECAST + "2001-03-01 --forcing fc.zarr", r"forcing fc\.zarr: lacks \[.*\], which the model is"),
     "forecast exists": (PERSIST.replace("new", "fc") + "2001-03-01", r"fc\.zarr: exists already"),
     "forecast of forecasts": (PERSIST.replace("ocean", "fc") + "2001-03-01", "no dimension `time`.* not a forecast"),
     "learnt from nothing": (DAMPED, "damped_persistence: say which years it may learn from, --train"),
@@ -438,7 +440,7 @@ def test_two_forecasts_of_one_name_are_both_scored(oceanx: Oceanx, shelf: Path, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
 def test_interrupted_training_goes_on(
     sent: int, code: int, oceanx: Oceanx, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

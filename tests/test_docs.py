@@ -28,7 +28,7 @@ from oceanx.ocean import grid
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import parse_overrides
 from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
-from oceanx.workflows.demo import LEAD, LEVELS, STARTS, _places
+from oceanx.workflows.demo import LEAD, LEVELS, STARTS, places
 from oceanx.workflows.train_config import TrainConfig, load_config
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_demo(root: Path) -> None:
     """What `oceanx demo` leaves, small: red noise about a season, and a model that has hardly been trained."""
-    made = _places(root, None)
+    made = places(root)
     ds = demo_dataset()
     air = [name for name in map(str, ds.data_vars) if VARIABLES[name].realm == "atmosphere"]
     ds.drop_vars(air).to_zarr(made.ocean, consolidated=False)

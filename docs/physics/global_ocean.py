@@ -100,16 +100,21 @@ def floor(file: Path | None) -> xr.DataArray:
 
 
 def start(depth: xr.DataArray) -> xr.Dataset:
-    """The sea at rest: warm at the top as the built-in climate is, cold below, salty in the subtropics."""
+    """The sea at rest: warm at the top as the built-in climate is, cold below, fronts where the polar seas begin."""
     faces = grid.depth_interfaces(xr.DataArray(np.array(LEVELS), dims="depth"))
     least = faces[3]  # no column is thinner than three layers
     layer = xr.DataArray(faces[1:] - np.diff(faces) / 2, dims="depth", coords={"depth": np.array(LEVELS)})
     mask = (layer < depth.clip(min=least)) & depth.notnull()
     lat, z = depth.latitude, layer
     warm = xr.DataArray(weather.warmth(lat.values), dims="latitude", coords={"latitude": lat})
+    # Between the polar fronts, which reach to the floor, lies water that is warmer and fresher than the abyss.
+    within = (1 + np.tanh((lat + 58) / 4)) * (1 + np.tanh((64 - lat) / 4)) / 4
     thermocline = 120 + 500 * np.exp(-(((abs(lat) - 30) / 13) ** 2))
-    thetao = 1.5 + (warm - 1.5) * np.exp(-z / thermocline)
-    so = 34.7 + (1.2 * np.exp(-(((abs(lat) - 25) / 12) ** 2)) - 0.7 * (abs(lat) / 90) ** 2) * np.exp(-z / 400)
+    below = 0.8 + 5.0 * within * np.exp(-z / 1800)
+    thetao = below + (warm - below.isel(depth=0)) * np.exp(-z / thermocline)
+    below = 34.72 - 0.5 * within * np.exp(-z / 1200)
+    top = 34.7 + 1.2 * np.exp(-(((abs(lat) - 25) / 12) ** 2)) - 0.9 * (abs(lat) / 90) ** 2
+    so = below + (top - below) * np.exp(-z / 300)
     ds = xr.Dataset({"thetao": thetao.where(mask), "so": (so + 0 * depth).where(mask)})
     ds = ds.transpose("depth", "latitude", "longitude")
     for name in ds.data_vars:
@@ -168,14 +173,15 @@ def draw(run: xr.Dataset) -> None:
     thickness, wet = grid.thickness(run.depth), run.thetao.isel(time=0).notnull().load()
     across = np.radians(1.5) * EARTH_RADIUS
     carried = (last.uo.fillna(0) * thickness * wet).sum("depth") * across / 1e6
-    psi = -carried.cumsum("latitude").where(wet.isel(depth=0))  # Sv, 0 in the south; ψ grows to the left of the flow
+    # Sv, 0 at the northern coasts: what flows eastward lies to the north of smaller values.
+    psi = (carried.cumsum("latitude") - carried.sum("latitude")).where(wet.isel(depth=0))
     passage = carried.sel(latitude=slice(-78, -54)).interp(longitude=-66).sum().item()
     days = (run.time - run.time[0]) / np.timedelta64(1, "D")
 
     figure, panels = plt.subplots(2, 2, figsize=(11, 6.6), layout="constrained")
     longitude, latitude = run.longitude, run.latitude
     drawn = panels[0, 0].contourf(
-        longitude, latitude, -psi, levels=np.arange(-170, 171, 10), cmap="RdBu_r", extend="both"
+        longitude, latitude, psi, levels=np.arange(-160, 161, 10), cmap="RdBu_r", extend="both"
     )
     figure.colorbar(drawn, ax=panels[0, 0], label="Sv")
     panels[0, 0].set_title(f"Transport streamfunction; through the passage at 66°W {passage:.0f} Sv")
@@ -203,9 +209,7 @@ def draw(run: xr.Dataset) -> None:
     figure.savefig(IMAGES / "global_ocean.png", dpi=110)
     gained = float(run.gained_heat[-1]) / area / seconds[-1]
     left = float(abs(run.residual_heat[-1])) / area / seconds[-1]
-    print(
-        f"{float(days[-1]):.0f} days; passage {passage:.1f} Sv; streamfunction {-psi.max():.0f} … {-psi.min():.0f} Sv"
-    )
+    print(f"{float(days[-1]):.0f} days; passage {passage:.1f} Sv; streamfunction {psi.min():.0f} … {psi.max():.0f} Sv")
     print(f"heat gained {gained:.3f} W m-2, left over {left:.1e} W m-2")
     for name, (values, _) in residual.items():
         print(f"{name}: largest relative residual {float(values.max()):.1e}")

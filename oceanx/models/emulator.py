@@ -41,3 +41,7 @@ class Emulator(nn.Module):
 
     def forward(self, state: State, forcing: Forcing) -> State:
         return state + (seasonal(state, forcing) + self.network(state, forcing))
+
+    def skeleton(self, state: State, forcing: Forcing) -> State:
+        """What it is without its network: persistence (of the anomaly)."""
+        return state + seasonal(state, forcing)

@@ -60,7 +60,7 @@ class Hybrid(nn.Module):
 
     def __init__(self, config: HybridConfig, task: Task, geometry: Geometry, statistics: Statistics):
         super().__init__()
-        self.task, self.config, self.geometry = task, config, geometry
+        self.task, self.config, self.geometry, self.seconds = task, config, geometry, task.seconds
         self.network = NamedNetwork(config.net, task, geometry, statistics, hints=config.moved + config.guided)
 
     def forward(self, state: State, forcing: Forcing) -> State:
@@ -68,13 +68,13 @@ class Hybrid(nn.Module):
         usual, drift = (self.physics(mean), self.drift(mean)) if mean else (Tendency({}), Tendency({}))
         # The network sees what transport is about to do.
         hints = (self.physics(state) - usual) + (self.drift(state) - drift)
-        change = self.network(state, forcing, hints.over(self.task.seconds))
-        steady = Tendency({name: field / self.task.seconds for name, field in change.items()}) - usual
+        change = self.network(state, forcing, hints.over(self.seconds))
+        steady = Tendency({name: field / self.seconds for name, field in change.items()}) - usual
 
         def dynamics(x: State) -> Tendency:
             return self.physics(x) + steady
 
-        moved = repeat(heun, dynamics, state, self.task.seconds, self.config.substeps)
+        moved = repeat(heun, dynamics, state, self.seconds, self.config.substeps)
         return moved + seasonal(state, forcing)
 
     def physics(self, state: Mapping[str, Tensor]) -> Tendency:

@@ -68,6 +68,7 @@ class NamedNetwork(nn.Module):
         read = len(self.reads) * (3 if task.anomalies and forced else 1) + (2 * len(task.forcing) if forced else 0)
         read += sum(depth(name) for name in hints) + further + len(geometry.mask) + 2
         self.net = net.build(read, len(self.writes), geometry)
+        self.bf16 = False  # training may have the network computed in bfloat16; what is around it never is
 
     def forward(
         self, state: State, forcing: Forcing, hints: Fields | None = None, more: Tensor | None = None
@@ -81,7 +82,9 @@ class NamedNetwork(nn.Module):
         features += [self._scaled(name, hints[name]) for name in self.hints] if hints is not None else []
         features += [more] if more is not None else []
         features.append(self._static(features[0]))
-        written = split(self.net(torch.cat(features, dim=1)), self.writes)
+        read = torch.cat(features, dim=1)
+        with torch.autocast(read.device.type, torch.bfloat16, enabled=self.bf16):
+            written = split(self.net(read), self.writes)
         return Increment({name: self._physical(name, field) for name, field in written.items()})
 
     def _keep(self, name: str, statistics: Statistics) -> None:

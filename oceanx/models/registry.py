@@ -8,5 +8,19 @@ from pydantic import Field
 
 from .emulator import EmulatorConfig
 from .hybrid import HybridConfig
+from .hybridom import HybridOMConfig
+from .hybridom_regional import HybridOMRegionalConfig
+from .neuralogcm import NeuralOGCMConfig
+from .neuralom import NeuralOMConfig
+from .ocean_e2e import OceanE2EConfig
 
-ModelConfig = Annotated[EmulatorConfig | HybridConfig, Field(discriminator="kind")]
+ModelConfig = Annotated[
+    EmulatorConfig
+    | HybridConfig
+    | HybridOMRegionalConfig
+    | HybridOMConfig
+    | NeuralOGCMConfig
+    | NeuralOMConfig
+    | OceanE2EConfig,
+    Field(discriminator="kind"),
+]

@@ -2,6 +2,41 @@
 
 from __future__ import annotations
 
-from .unet import UNetConfig
+from typing import Annotated
 
-NetConfig = UNetConfig
+from pydantic import Field
+
+from .afno import AFNOConfig
+from .cirt import CirTConfig
+from .cno import CNOConfig
+from .convlstm import ConvLSTMConfig
+from .encoder_attention import EncoderAttentionConfig
+from .fno import FNOConfig
+from .lsm import LSMConfig
+from .mesh_network import MeshConfig
+from .multiconv import MultiConvConfig
+from .paramnet import ParamNetConfig
+from .pastnet import PastNetConfig
+from .resnet import ResNetConfig
+from .simvp import SimVPConfig
+from .unet import UNetConfig
+from .vit import ViTConfig
+
+NetConfig = Annotated[
+    AFNOConfig
+    | CirTConfig
+    | CNOConfig
+    | ConvLSTMConfig
+    | EncoderAttentionConfig
+    | FNOConfig
+    | LSMConfig
+    | MeshConfig
+    | MultiConvConfig
+    | ParamNetConfig
+    | PastNetConfig
+    | ResNetConfig
+    | SimVPConfig
+    | UNetConfig
+    | ViTConfig,
+    Field(discriminator="kind"),
+]

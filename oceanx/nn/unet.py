@@ -47,7 +47,7 @@ class UNet(nn.Module):
         self, channels_in: int, channels_out: int, widths: tuple[int, ...], *, groups: int = 4, periodic: bool = False
     ):
         super().__init__()
-        self.periodic = periodic
+        self.periodic, self.turns_by = periodic, 2 ** (len(widths) - 1)
         self.down = nn.ModuleList(
             Block(a, b, groups, periodic) for a, b in zip((channels_in, *widths[:-1]), widths, strict=True)
         )

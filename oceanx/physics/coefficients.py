@@ -92,7 +92,7 @@ def logged(model: nn.Module) -> dict[str, float]:
 
 def penalty(model: nn.Module) -> Tensor:
     """The sum of all penalties of a model's coefficients."""
-    return torch.stack([each.penalty() for _, each in _coefficients(model)] or [torch.zeros(())]).sum()
+    return torch.stack([each.penalty() for _, each in _coefficients(model) if each.learn] or [torch.zeros(())]).sum()
 
 
 def _coefficients(model: nn.Module) -> list[tuple[str, Coefficient]]:

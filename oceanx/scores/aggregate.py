@@ -91,7 +91,7 @@ def _starts(
 ) -> Iterator[tuple[int, str, tuple[Fields, np.ndarray]]]:
     """Each start date of each model as (index, model, (fields, the truth's wet cells)), shaped (lead, depth, cell)."""
     some = next(iter(forecasts.values()))
-    actual = _on_levels(truth[name], some[name])
+    actual = on_levels(truth[name], some[name])
     dates = pd.DatetimeIndex(truth["time"].values)
     wet = _wet(truth, actual, some[name])
     per_start = sum(f[name].isel(init_time=0).nbytes for f in forecasts.values())
@@ -105,7 +105,7 @@ def _starts(
         values = _cells(rows)
         cycle = None
         if climatology is not None:
-            cycle = _cells(_on_levels(at(climatology[[name]], rows["time"])[name], some[name]))
+            cycle = _cells(on_levels(at(climatology[[name]], rows["time"])[name], some[name]))
         for model, part in parts.items():
             ensemble = "member" in part.dims
             lead_first = ("member", "lead_time") if ensemble else ("lead_time",)
@@ -132,13 +132,13 @@ def _wet(truth: xr.Dataset, actual: xr.DataArray, like: xr.DataArray) -> np.ndar
         return np.ones((1, 1), dtype=bool)
     mask = truth["mask"]
     if "depth" in like.dims and "depth" in mask.dims:
-        mask = _on_levels(mask, like)
+        mask = on_levels(mask, like)
     wet = wet_cells(xr.Dataset(coords={"mask": mask}), actual)
     assert wet is not None
     return wet.reshape(-1, wet.shape[-2] * wet.shape[-1])
 
 
-def _on_levels(v: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+def on_levels(v: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
     """`v` on the levels of `like`, each of which it must have."""
     if "depth" not in like.dims:
         return v

@@ -78,8 +78,8 @@ def score(
     for group in by:
         if group not in GROUPS:
             raise unknown("group to score by", group, GROUPS)
-    _comparable(several, truth)
-    names = _variables(several, truth, variables)
+    comparable(several, truth)
+    names = shared(several, truth, variables)
     _enough(metrics, several, names, climatology)
     inside = {"": np.ones((truth.sizes["latitude"], truth.sizes["longitude"]), dtype=bool)}
     if regions is not None or "region" in by:
@@ -148,7 +148,7 @@ def skill(
     return xr.Dataset(result).assign_attrs(scores.attrs, title="Skill")
 
 
-def _comparable(forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset) -> None:
+def comparable(forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset) -> None:
     """Refuse forecasts that break the contract, or stand on other grids, starts or dates than the truth."""
     if not forecasts:
         raise InputError("score: nothing to score; give a forecast or {name: forecast}")
@@ -175,7 +175,7 @@ def _comparable(forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset) -> None:
             )
 
 
-def _variables(forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
+def shared(forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
     """What to score: the variables asked for, or all that some forecast and the truth have, in one unit."""
     there = list(dict.fromkeys(str(n) for f in forecasts.values() for n in f.data_vars if n in truth.data_vars))
     names = there if variables is None else ([variables] if isinstance(variables, str) else list(variables))

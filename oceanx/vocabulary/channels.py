@@ -21,6 +21,9 @@ def _offset(text: str) -> str:
     return text
 
 
+Offset = Annotated[str, AfterValidator(_offset)]  # a positive duration, such as 1D
+
+
 class Channels(Config):
     """Variables × levels in a fixed order: volume variables level by level, then surface variables.
 
@@ -86,7 +89,7 @@ class Task(Config):
 
     prognostic: Channels
     forcing: Channels = Channels()
-    step: Annotated[str, AfterValidator(_offset)] = "1D"
+    step: Offset = "1D"
     anomalies: bool = False
 
     @property

@@ -1,6 +1,7 @@
 """The files of the published systems: which variable stands in which channel, and how their grids lie.
 
-One table for reading and writing: NeuralOM and NeuralOGCM (HDF5), HybridOM (HDF5), Ocean-E2E (NetCDF).
+One table for reading and writing: NeuralOM and NeuralOGCM (HDF5), HybridOM (HDF5), Ocean-E2E (NetCDF). OneForecast's
+atmosphere (HDF5), of which an ocean is told the surface, is read only.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class Layout:
         True where the system's land mask has a channel for each of the state, not one for each level.
     file
         What the file of a year is called.
+    before
+        How many channels come first that have no word here.
+    a_day
+        Maps a day.
     """
 
     system: str
@@ -65,6 +70,8 @@ class Layout:
     normalised: tuple[str, ...] = ()
     channel_mask: bool = False
     file: str = "{year}.h5"
+    before: int = 0
+    a_day: int = 1
 
     @property
     def stacked(self) -> bool:
@@ -83,14 +90,14 @@ class Layout:
     @cached_property
     def slices(self) -> dict[str, slice]:
         """The channels of each variable."""
-        found, start = {}, 0
+        found, start = {}, self.before
         for name in self.order:
             found[name] = slice(start, start + self.levels(name))
             start += self.levels(name)
         return found
 
     def __len__(self) -> int:
-        return sum(self.levels(name) for name in self.order)
+        return self.before + sum(self.levels(name) for name in self.order)
 
     def key(self, name: str) -> str:
         """The dataset that holds a variable."""
@@ -207,9 +214,15 @@ def days_of(year: int, absent: str | None = None) -> np.ndarray:
     return days
 
 
-def first_days(first: date, count: int) -> np.ndarray:
-    """`count` days from a date on, as datetime64[ns]."""
-    return (np.datetime64(first, "D") + np.arange(count)).astype("datetime64[ns]")
+def first_days(first: date, count: int, a_day: int = 1) -> np.ndarray:
+    """`count` times from a date on, so many a day, as datetime64[ns]."""
+    return within_days(np.datetime64(first, "D") + np.arange(-(-count // a_day)), a_day)[:count]
+
+
+def within_days(days: np.ndarray, a_day: int) -> np.ndarray:
+    """So many times on each of these days, the first at 00:00, as datetime64[ns]."""
+    apart = np.timedelta64(24 * 3600 // a_day, "s")
+    return (days.astype("datetime64[ns]")[:, None] + apart * np.arange(a_day)).ravel()
 
 
 def anomaly_attrs(name: str, units: str | None = None) -> dict[str, str]:
@@ -230,3 +243,8 @@ def atmosphere_slices() -> dict[str, slice]:
     volume = {name: slice(k * n, (k + 1) * n) for k, name in enumerate(ATMOSPHERE_VOLUME)}
     start = n * len(ATMOSPHERE_VOLUME)
     return volume | {name: slice(start + k, start + k + 1) for k, name in enumerate(FORCING)}
+
+
+ONEFORECAST = Layout(
+    "OneForecast", ("fields",), FORCING, rows="north_to_south", before=atmosphere_slices()["u10"].start, a_day=4
+)

@@ -1,33 +1,47 @@
-"""Checkpoints: all that training needs to go on to the same bits. And the log beside them."""
+"""Checkpoints: all that training needs to go on to the same bits."""
 
 from __future__ import annotations
 
-import csv
+import math
+import os
+import shutil
 import time
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
-from oceanx.vocabulary.progress import Progress
 
 from .processes import Processes
 from .runs import Run, restore, save_tensors, tensors
+from .sharding import like, local, whole
 from .train_config import TrainConfig
 
 _FILE = "checkpoint.safetensors"
 _MODEL, _AVERAGE, _OPTIMISER = "model.", "average.", "optimiser."
-_COLUMNS = ("iteration", "share", "rollout", "loss", "gradient_norm", "learning_rate", "seconds")
 
 
 class Checkpoint:
-    """A model, its running mean, its optimiser, and how far training has come."""
+    """A model, its running mean, its optimiser, and how far training has come.
 
-    def __init__(self, run: Run, model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig):
-        self.run, self.model, self.optimiser, self.config = run, model, optimiser, config
+    Attributes
+    ----------
+    usual
+        The running mean of the loss; NaN before the first iteration.
+    best
+        The best score of the validation so far, and inf before the first.
+    """
+
+    def __init__(
+        self, run: Run, model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, here: Processes
+    ):
+        self.run, self.model, self.optimiser, self.config, self.here = run, model, optimiser, config, here
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.iteration, self._started = 0, time.monotonic()
+        self.usual, self.best = math.nan, math.inf
 
     @property
     def seconds(self) -> float:
@@ -38,91 +52,117 @@ class Checkpoint:
         """The share of training that is done: of the iterations, or of the time where the config counts minutes."""
         if self.config.minutes is None:
             return self.iteration / self.config.total
-        return self.seconds / (60.0 * self.config.minutes)
+        return self.here.agree(self.seconds / (60.0 * self.config.minutes))
 
     @torch.no_grad()
-    def advance(self) -> None:
-        """Count one iteration and follow it with the running mean, which warms up with the iterations."""
+    def advance(self, loss: float, frozen: Set[str] = frozenset()) -> None:
+        """Count one iteration and follow what is not frozen with the running mean, which warms up with them."""
         self.iteration += 1
+        self.usual = loss if math.isnan(self.usual) else 0.98 * self.usual + 0.02 * loss
         decay = min(self.config.average, self.iteration / (self.iteration + 9))
         for name, value in self.model.state_dict().items():
-            self.average[name].lerp_(value, 1.0 - decay)
+            if name not in frozen:
+                local(self.average[name]).lerp_(local(value), 1.0 - decay)
 
-    def save(self) -> None:
-        """Write everything, atomically."""
+    def save(self, stopped: str = "") -> None:
+        """Write everything, atomically. Every process calls it, and the first one writes.
+
+        Parameters
+        ----------
+        stopped
+            What asked training to stop here, for `run.json`.
+        """
         state: dict[str, Tensor] = {_MODEL + name: value for name, value in self.model.state_dict().items()}
         state |= {_AVERAGE + name: value for name, value in self.average.items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             state |= {f"{_OPTIMISER}{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
         state["iteration"] = torch.tensor(self.iteration)
-        state["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
-        save_tensors(self.run / _FILE, state)
-        self.run.note(iteration=self.iteration)
+        for number in ("seconds", "usual", "best"):
+            state[number] = torch.tensor(getattr(self, number), dtype=torch.float64)
+        state = self._gathered(state)
+        if self.here.first:
+            save_tensors(self.run / _FILE, state)
+            self._keep()
+            self.run.note(iteration=self.iteration, stopped=stopped)
+
+    def weights(self) -> dict[str, Tensor]:
+        """What training has arrived at: the running mean if the config wants one, or else the last weights, whole."""
+        return self._gathered(self.average if self.config.average else self.model.state_dict())
 
     def restore(self) -> None:
         """Take up the last checkpoint, if the run has one."""
         path = self.run / _FILE
+        if self.here.first and self.run.about.get("stopped"):
+            self.run.note(stopped="")
         if not path.exists():
             return
         saved = tensors(path)
-        restore(self.model, _below(saved, _MODEL), path)
-        self.average = {name: value.to(self.average[name]) for name, value in _below(saved, _AVERAGE).items()}
+        own = self.model.state_dict()
+        found = _below(saved, _MODEL)
+        found |= {name: like(own[name], found[name]) for name in own if name in found}
+        restore(self.model, found, path)
+        for name, value in _below(saved, _AVERAGE).items():
+            self.average[name] = like(own[name], value.to(self.average[name].device))
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(saved, _OPTIMISER).items():
+        for name, value in _below(saved, _OPTIMISER, needed=False).items():
             index, slot = name.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
+            parameter = self.optimiser.param_groups[0]["params"][int(index)]
+            slots.setdefault(int(index), {})[slot] = like(parameter, value)
         self.optimiser.load_state_dict({"state": slots, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.iteration = int(saved["iteration"])
         self._started = time.monotonic() - float(saved["seconds"])
+        # Runs that were begun before these were counted go on without.
+        self.usual, self.best = (float(saved.get(key, old)) for key, old in (("usual", math.nan), ("best", math.inf)))
+
+    @contextmanager
+    def at_its_best(self) -> Iterator[None]:
+        """Within it the model has its running mean, if the config wants one."""
+        own = self.model.state_dict() if self.config.average else {}
+        last = {name: local(value).clone() for name, value in own.items()}
+        with torch.no_grad():
+            for name, value in own.items():
+                local(value).copy_(local(self.average[name]))
+            yield
+            for name, value in own.items():
+                local(value).copy_(last[name])
 
     def finish(self) -> None:
         """Write the last checkpoint and the weights that `load` takes; `InputError` if they are no numbers."""
-        bad = next((name for name, value in self.model.state_dict().items() if not value.isfinite().all()), None)
+        weights = self.weights()
+        self.here.first_alone(lambda: self._refuse_no_numbers(weights))
+        self.save()
+        if self.here.first:
+            save_tensors(self.run / "weights.safetensors", weights)
+            self.run.note(finished=True, seconds=round(self.seconds, 1))
+
+    def _refuse_no_numbers(self, weights: dict[str, Tensor]) -> None:
+        bad = next((name for name, value in weights.items() if not value.isfinite().all()), None)
         if bad:
             raise InputError(f"{self.run}: {bad} is no longer a number after the last iteration; lower learning_rate")
-        self.save()
-        weights = self.average if self.config.average else self.model.state_dict()
-        save_tensors(self.run / "weights.safetensors", weights)
-        self.run.note(finished=True, seconds=round(self.seconds, 1))
+
+    def _gathered(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same, every tensor in one piece. Where they are shared out, only the first process has them all."""
+        gathered = {}
+        for name, value in state.items():
+            each = whole(value)
+            if self.here.first:
+                gathered[name] = each if each is value else each.cpu()
+        return gathered
+
+    def _keep(self) -> None:
+        """Beside the checkpoint, keep the last ones by their iteration, as many as the config says in all."""
+        if self.config.keep > 1:
+            with files.replacing(self.run / f"checkpoint-{self.iteration:08d}.safetensors", overwrite=True) as path:
+                try:
+                    os.link(self.run / _FILE, path)
+                except OSError:  # a file system without links
+                    shutil.copyfile(self.run / _FILE, path)
+            for old in sorted(self.run.glob("checkpoint-*.safetensors"))[: -self.config.keep]:
+                files.remove(old)
 
 
-class Log:
-    """`log.csv`: a row an iteration. Rows after the checkpoint that a run goes on from are dropped."""
-
-    def __init__(self, run: Run, here: Processes, iteration: int, progress: Progress | None):
-        self.path, self.here, self.progress = run / "log.csv", here, progress
-        if here.first:
-            kept = _rows(run)[:iteration] if iteration else []
-            with files.replacing(self.path, overwrite=True) as path, path.open("w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(_COLUMNS)
-                writer.writerows(kept)
-
-    def row(self, checkpoint: Checkpoint, share: float, rollout: int, loss: Tensor, norm: Tensor) -> None:
-        """Add one iteration; the loss is the mean over all ranks."""
-        mean = self.here.sum(float(loss.detach())) / self.here.count
-        if not self.here.first:
-            return
-        rate = checkpoint.optimiser.param_groups[0]["lr"]
-        values = (checkpoint.iteration, f"{share:.5f}", rollout, repr(mean), repr(float(norm)), f"{rate:.4g}")
-        with self.path.open("a", newline="") as file:
-            csv.writer(file).writerow((*values, f"{checkpoint.seconds:.1f}"))
-        if self.progress:
-            total = checkpoint.config.total if checkpoint.config.minutes is None else 1000
-            done = checkpoint.iteration if checkpoint.config.minutes is None else int(1000 * min(checkpoint.share(), 1))
-            self.progress(f"train, loss {mean:.3f}", done, total)
-
-
-def _rows(run: Run) -> list[list[str]]:
-    path = run / "log.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.reader(file))[1:]
-
-
-def _below(saved: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _below(saved: dict[str, Tensor], prefix: str, needed: bool = True) -> dict[str, Tensor]:
     found = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
-    if not found:
+    if needed and not found:
         raise InputError(f"{_FILE}: has nothing under {prefix!r}; it is not a checkpoint of oceanx")
     return found

@@ -63,12 +63,12 @@ def demo(to: str | Path, *, train_minutes: float | None = None, progress: Progre
     train_minutes
         Train for so long instead of the preset's iterations, to see how much more there is.
     """
-    made = _places(Path(to), train_minutes)
+    made = places(Path(to), train_minutes)
     say = progress or (lambda what, done, total: None)
     synthetic.write(
         made.raw, ocean=synthetic.Ocean(depth=LEVELS), start=TRAINING[0], end=WITHHELD[1], keep=STARTS, progress=say
     )
-    _bake(made, say)
+    bake_raw(made, say)
     ds = open_stores(str(made.ocean), str(made.atmosphere))
     config = preset("hybrid_small", train=list(TRAINING), minutes=train_minutes)
     if not (made.run / "weights.safetensors").exists():
@@ -80,7 +80,8 @@ def demo(to: str | Path, *, train_minutes: float | None = None, progress: Progre
     return made
 
 
-def _places(root: Path, minutes: float | None) -> Demo:
+def places(root: Path, minutes: float | None = None) -> Demo:
+    """Where a demo puts what it makes; its folders are made."""
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file; give the demo a folder")
     root.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,8 @@ def _places(root: Path, minutes: float | None) -> Demo:
     )
 
 
-def _bake(made: Demo, say: Progress) -> None:
+def bake_raw(made: Demo, say: Progress) -> None:
+    """Stores of the raw files, where there are none."""
     jobs = (("glorys12", "glorys12", made.ocean), ("era5_daily", "era5", made.atmosphere))
     for recipe, folder, store in jobs:
         if not store.exists():

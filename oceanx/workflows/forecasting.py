@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,19 +13,19 @@ import torch
 import xarray as xr
 
 from oceanx import seam
-from oceanx.models.references import DAMPING
 from oceanx.ocean import labels
 from oceanx.tensors.integrate import rollout
-from oceanx.tensors.state import Fields, Forcing, State
-from oceanx.vocabulary.channels import CLIMATOLOGY, Channels, Task
+from oceanx.tensors.state import State
+from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.names import VARIABLES
 from oceanx.vocabulary.progress import Progress
 
+from .atmosphere import Atmosphere, Told, atmosphere, steps
 from .batching import missing_times
 from .forecast_store import ForecastStore
-from .model import Model, background
+from .model import Model
 
-ForcingMode = Literal["observed", "persisted", "climatology"]
 Dates = str | np.datetime64 | pd.Timestamp | slice | Sequence[Any]
 
 STATES_AT_ONCE = 2**28  # bytes of state that one rollout may hold: start dates are taken together up to this
@@ -37,7 +37,9 @@ def forecast(
     init_time: Dates,
     lead: str = "10D",
     *,
-    forcing: ForcingMode = "persisted",
+    forcing: Told = "persisted",
+    forcing_within: str = "0D",
+    forcing_regrid: bool = False,
     to: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -58,7 +60,14 @@ def forecast(
         The longest lead, a pandas offset.
     forcing
         What the model is told about the future atmosphere. `persisted` keeps the start date's, `climatology` gives
-        the day-of-year mean, and `observed` takes what happened: that is a simulation, and recorded as one.
+        the day-of-year mean, and `observed` takes what happened: that is a simulation, and recorded as one. A labelled
+        forecast of the atmosphere (a Dataset, or the path of a store) gives what was forecast: of every day the mean,
+        if it has several values a day. A Model steps an atmosphere of its own alongside. `oceanx_forcing`, an attribute
+        of the result, says what it was.
+    forcing_within
+        How many days before a start date the forecast of the atmosphere may have begun, the latest being taken.
+    forcing_regrid
+        Bring the forecast of the atmosphere to the Dataset's grid, conservatively.
     to
         Write the forecasts to this Zarr store, start date by start date, and return it lazily. Without it they are
         returned in memory.
@@ -70,8 +79,8 @@ def forecast(
     Raises
     ------
     InputError
-        A start date that the Dataset lacks, observed forcing that ends before the lead, another grid, an existing
-        target.
+        A start date that the Dataset lacks, forcing that lacks a variable or ends before the lead, another grid, an
+        existing target.
 
     Examples
     --------
@@ -82,14 +91,14 @@ def forecast(
     task = model.task_for(ds)
     starts = start_dates(init_time, ds)
     leads = lead_times(lead, task)
-    _check_forcing(model, ds, task, starts, leads, forcing)
+    air = atmosphere(forcing, model, ds, task, starts, leads, within=forcing_within, regrid=forcing_regrid)
     stored = np.concatenate([[np.timedelta64(0, "ns")], leads]) if analysis else leads
-    template = _template(model, ds, task, starts, stored, forcing)
+    template = _template(model, ds, task, starts, stored, air)
     together = starts_at_once(template)
     blocks = [slice(first, min(first + together, len(starts))) for first in range(0, len(starts), together)]
 
     def made(at: slice) -> xr.Dataset:
-        return _some(model, ds, task, starts[at], leads, forcing, analysis, template)
+        return _some(model, ds, task, starts[at], leads, air, analysis, template)
 
     if to is None:
         parts = []
@@ -161,7 +170,7 @@ def _some(
     task: Task,
     starts: np.ndarray,
     leads: np.ndarray,
-    forcing: ForcingMode,
+    air: Atmosphere,
     analysis: bool,
     template: xr.Dataset,
 ) -> xr.Dataset:
@@ -169,21 +178,30 @@ def _some(
     there = seam.select(ds, task.prognostic).sel(time=starts).load()
     mask = seam.wet_mask(template)
     where = f"{starts[0]} to {starts[-1]}"
-    state = State(seam.fill_land(seam.to_fields(there, task.prognostic), mask, where))
-    told = (_told(model, ds, task, starts, lead, forcing, mask) for lead in (np.timedelta64(0, "ns"), *leads))
-    states = [*([state] if analysis else []), *rollout(model, state, _pairs(told))]
+    fields = seam.to_fields(there, task.prognostic)
+    filled = seam.fill_land(fields, mask, where)
+    state = State({n: torch.nan_to_num(fields[n].float()) if _of_the_air(n) else filled[n] for n in fields})
+    told = steps(model, task, starts, leads, air, mask)
+    states = [*([state] if analysis else []), *rollout(model, state, told)]
     named = {}
     for name in task.prognostic.names:
         # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
         cube = torch.stack([x[name] for x in states], dim=1)
         volume = name in task.prognostic.volume
-        wet = (mask if volume else mask[:1]).bool()
+        wet = (
+            torch.ones_like(mask[:1], dtype=torch.bool) if _of_the_air(name) else (mask if volume else mask[:1]).bool()
+        )
         _refuse_blow_up(name, cube, wet, starts, template.lead_time.values)
         values = torch.where(wet, cube, torch.nan).numpy()
         dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
         kept = dims if volume else tuple(d for d in dims if d != "depth")
         named[name] = (kept, values if volume else values[:, :, 0], template[name].attrs)
     return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
+
+
+def _of_the_air(name: str) -> bool:
+    """Whether a variable has values on land."""
+    return name in VARIABLES and VARIABLES[name].realm == "atmosphere"
 
 
 def _refuse_blow_up(name: str, cube: torch.Tensor, wet: torch.Tensor, starts: np.ndarray, leads: np.ndarray) -> None:
@@ -197,75 +215,8 @@ def _refuse_blow_up(name: str, cube: torch.Tensor, wet: torch.Tensor, starts: np
         )
 
 
-def _pairs(told: Iterator[Fields]) -> Iterator[Forcing]:
-    now = next(told)
-    for later in told:
-        yield Forcing(now, later)
-        now = later
-
-
-def _told(
-    model: Model,
-    ds: xr.Dataset,
-    task: Task,
-    starts: np.ndarray,
-    lead: np.timedelta64,
-    mode: ForcingMode,
-    mask: torch.Tensor,
-) -> Fields:
-    """Everything a model is told about one lead: the atmosphere, climatologies, and damping."""
-    valid = starts + lead
-    fields: dict[str, Any] = background(model.climatology, valid, task)
-    if task.forcing.names:
-        if mode == "climatology":
-            fields |= {name: fields[name + CLIMATOLOGY] for name in task.forcing.names}
-        else:
-            times = valid if mode == "observed" else starts
-            air = seam.to_fields(seam.select(ds, task.forcing).sel(time=times).load(), task.forcing)
-            seam.refuse_nan(air, mask, f"{times[0]} to {times[-1]}")
-            fields |= air
-    if model.damping is not None and lead > np.timedelta64(0):
-        fields |= _damping(model.damping, task, lead, len(starts))
-    return Fields({name: torch.nan_to_num(field.float()) for name, field in fields.items()})
-
-
-def _damping(damping: xr.Dataset, task: Task, lead: np.timedelta64, starts: int) -> dict[str, Any]:
-    if lead > damping.lead_time.values[-1]:
-        longest = pd.Timedelta(damping.lead_time.values[-1])
-        raise InputError(
-            f"lead {pd.Timedelta(lead)}: damped persistence was fitted up to {longest}; say a longer lead="
-        )
-    channels = Channels(
-        volume=tuple(n + DAMPING for n in task.prognostic.volume),
-        surface=tuple(n + DAMPING for n in task.prognostic.surface),
-        depth=task.prognostic.depth,
-    )
-    at = seam.to_fields(damping.sel(lead_time=[lead]), channels)
-    return {name: field.expand(starts, -1, -1, -1) for name, field in at.items()}
-
-
-def _check_forcing(
-    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, mode: ForcingMode
-) -> None:
-    if mode not in ("observed", "persisted", "climatology"):
-        raise InputError(f"forcing {mode!r}: choose observed, persisted or climatology")
-    if not task.forcing.names:
-        return
-    if mode == "climatology" and model.climatology is None:
-        raise InputError("forcing 'climatology': this model carries none; choose observed or persisted")
-    if mode == "observed":
-        needed = pd.DatetimeIndex(np.unique((starts[:, None] + np.append(np.timedelta64(0), leads)).ravel()))
-        have = pd.DatetimeIndex(ds.time.values).difference(pd.DatetimeIndex(missing_times(ds)))
-        lacking = needed.difference(have)
-        if len(lacking):
-            raise InputError(
-                f"forcing 'observed': the Dataset lacks {list(task.forcing.names)} on {lacking[0]}; choose earlier "
-                "start dates, a shorter lead, or forcing='persisted'"
-            )
-
-
 def _template(
-    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, forcing: ForcingMode
+    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, air: Atmosphere
 ) -> xr.Dataset:
     """The forecast Dataset without its numbers: every label, attribute and coordinate, nothing computed."""
     chosen = seam.select(ds, task.prognostic)
@@ -279,7 +230,7 @@ def _template(
         attrs = {k: v for k, v in chosen[name].attrs.items() if k != "cell_methods"}
         variables[name] = (dims, empty, attrs)
     coords = {"init_time": starts, "lead_time": leads, **seam.grid_of(ds, task.prognostic).coords}
-    mode = {"oceanx_forcing": _said(forcing)} if task.forcing.names else {}
+    mode = {"oceanx_forcing": air.said} if task.forcing.names else {}
     attrs = {
         "title": f"Ocean forecasts by {model.name}",
         "source": f"oceanx {version('oceanx')}, model {model.name}",
@@ -291,7 +242,3 @@ def _template(
         **model.attrs,
     }
     return labels.label(xr.Dataset(variables, coords=coords), attrs=attrs)
-
-
-def _said(forcing: ForcingMode) -> str:
-    return "observed (a simulation: the future atmosphere was known)" if forcing == "observed" else forcing

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+from oceanx.vocabulary.errors import InputError
 
 from .batching import Window
 
@@ -28,7 +30,10 @@ class Processes:
 
     def move(self, batch: Window) -> Window:
         """The batch on this process's device."""
-        return {kind: {name: f.to(self.device) for name, f in fields.items()} for kind, fields in batch.items()}
+        return {
+            kind: {name: f.to(self.device, non_blocking=True) for name, f in fields.items()}
+            for kind, fields in batch.items()
+        }
 
     def agree(self, value: float) -> float:
         """Rank 0's value, everywhere: clocks differ."""
@@ -40,11 +45,36 @@ class Processes:
 
     def sum(self, value: float) -> float:
         """The sum over all processes."""
+        return self.sums([value])[0]
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Several sums over all processes, told in one go."""
         if self.count == 1:
-            return value
-        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.all_reduce(shared)
-        return float(shared)
+        return shared.tolist()
+
+    def everyones(self, word: str) -> list[str]:
+        """What each process says, rank by rank."""
+        words: list[str] = [word] * self.count
+        if self.count > 1:
+            dist.all_gather_object(words, word)
+        return words
+
+    def refuse_different(self, what: str, fingerprint: str) -> None:
+        """`InputError` from rank 0 unless all processes have the same fingerprint; the others leave quietly."""
+        found = self.everyones(fingerprint)
+        other = next((rank for rank, each in enumerate(found) if each != found[0]), None)
+
+        def refuse() -> None:
+            if other is not None:
+                raise InputError(
+                    f"{what}: process {other} sees other data than process 0 ({found[other]}, not {found[0]}); open "
+                    "the same store on every node"
+                )
+
+        self.first_alone(refuse)
 
     def first_alone(self, work: Callable[[], object]) -> None:
         """Do this work on rank 0 while the others wait. If it fails there, they leave quietly: it has said why."""

@@ -20,10 +20,18 @@ from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.progress import Progress
 
 from .batching import GlobalBatches, small, valid_windows
+from .learner import refuse_unknown_names
 from .model import refuse_without_time
 from .processes import Processes
 from .runs import Run, build, described
 from .train_config import TrainConfig
+
+# Keys that decide how a run is computed, kept and told, not what it learns (but for rounding): they may change midway.
+_FREE = (
+    "checkpoint_every", "workers", "keep", "log", "validation", "explodes", "accumulate", "recompute", "sharding",
+    "compile", "deterministic",
+)  # fmt: skip
+_LATER = ("trains", "loss", "prior", "precision")
 
 
 def training_data(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
@@ -36,6 +44,12 @@ def training_data(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
         seam.select(ds, channels)
     if config.train is not None:
         ds = period(ds, *config.train, what="train")
+    return needed_of(ds, config)
+
+
+def needed_of(ds: xr.Dataset, config: TrainConfig) -> xr.Dataset:
+    """The variables and levels of a config's task, with the mask; in memory where they are small."""
+    task = config.task
     ds = ds[list(task.names)].assign_coords({name: ds[name] for name in ("mask",) if name in ds.coords})
     if "depth" in ds.dims and task.prognostic.volume and not task.forcing.volume:
         ds = ds.isel(depth=seam.levels(ds, task.prognostic.depth))
@@ -70,11 +84,20 @@ def refuse_at_once(
         files.refuse_existing(to, overwrite=overwrite)
     for channels in (config.task.prognostic, config.task.forcing):
         seam.select(ds, channels)
+    _refuse_all_land(ds, config)
+    if config.validation:
+        steps = round(pd.Timedelta(config.validation.lead) / pd.Timedelta(config.task.step))
+        valid_windows(period(ds, *config.validation.period, what="validation"), config.task, steps)
     first, last = config.train or (None, None)
     ds = period(ds, first, last, what="train")
     for stage in config.stages:
         windows = len(valid_windows(ds, config.task, stage.rollout))
         GlobalBatches(windows, stage.batch_size, ranks=processes)
+        if stage.batch_size // processes % config.accumulate:
+            raise InputError(
+                f"accumulate: {stage.batch_size // processes} windows of each process cannot be computed in "
+                f"{config.accumulate} equal parts; choose a divisor"
+            )
 
 
 def prepare(
@@ -110,6 +133,23 @@ def fingerprint(config: TrainConfig) -> str:
     return hashlib.sha256(json.dumps(_deciding(config), sort_keys=True).encode()).hexdigest()[:16]
 
 
+def content_of(ds: xr.Dataset) -> str:
+    """A hash of what every process must see alike: labels, and the values of the first and the last day."""
+    digest = hashlib.sha256(str(ds.attrs.get("oceanx_fingerprint", "")).encode())
+    for name in sorted(map(str, ds.coords)):
+        digest.update(ds[name].values.tobytes())
+    for name in sorted(map(str, ds.data_vars)):
+        for day in (0, -1):
+            digest.update(ds[name].isel(time=day).values.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _refuse_all_land(ds: xr.Dataset, config: TrainConfig) -> None:
+    grid = seam.grid_of(ds, config.task.prognostic)
+    if not bool(grid.mask.any()):
+        raise InputError("mask: no cell of the task's levels is wet; choose another region, or bake with a right mask")
+
+
 def _create(run: Run, config: TrainConfig, ds: xr.Dataset, *, overwrite: bool, progress: Progress | None) -> None:
     with files.replacing(run, overwrite=overwrite) as path:
         building = Run(path)
@@ -128,7 +168,8 @@ def _create(run: Run, config: TrainConfig, ds: xr.Dataset, *, overwrite: bool, p
             iteration=0,
             finished=False,
         )
-        build(config, *described(building))  # a model that cannot be built leaves nothing behind
+        # A model that cannot be built, or has no such parts, leaves nothing behind.
+        refuse_unknown_names(build(config, *described(building)), config)
         if (run / "weights.safetensors").exists():
             files.publish(run, former(run))
 
@@ -190,4 +231,8 @@ def _check_same(run: Run, config: TrainConfig, ds: xr.Dataset) -> None:
 
 
 def _deciding(config: TrainConfig) -> dict[str, object]:
-    return {key: value for key, value in config.dump().items() if key not in ("checkpoint_every", "workers")}
+    """What decides the result. A key that came later than the first runs counts only where it says something."""
+    plain = {key: field.get_default(call_default_factory=True) for key, field in TrainConfig.model_fields.items()}
+    later = {key: TrainConfig.model_construct(**{key: plain[key]}).dump()[key] for key in _LATER}
+    found = {key: value for key, value in config.dump().items() if key not in _FREE}
+    return {key: value for key, value in found.items() if key not in later or value != later[key]}

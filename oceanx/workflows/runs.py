@@ -4,6 +4,8 @@ config.yaml          resolved, every default written out       weights.safetenso
 statistics.nc        what the network normalises by            checkpoint.safetensors   model, optimiser, counters
 climatology.nc       harmonics, if the task wants anomalies    log.csv                  one row an iteration shown
 grid.nc              coordinates, mask, area, thickness        run.json                 versions, data, period
+
+With `validation`, best.safetensors and validation.csv too; with `keep`, the last checkpoints by their iteration.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import json
 import pathlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import xarray as xr
@@ -71,8 +73,13 @@ class Run(type(pathlib.Path())):  # type: ignore[misc]
             path.write_text(json.dumps(known | about, indent=1))
 
 
-def load(run: str | Path) -> Model:
+def load(run: str | Path, weights: Literal["last", "best"] = "last") -> Model:
     """The trained Model in a run folder: a Step with `.task`. The folder needs nothing else.
+
+    Parameters
+    ----------
+    weights
+        Those at the end of training, or the best by its validation.
 
     Raises
     ------
@@ -85,7 +92,10 @@ def load(run: str | Path) -> Model:
         what = begun if (run / "config.yaml").exists() else "is not a run folder; give one that train made"
         raise InputError(f"{run}: {what}")
     module = build(run.config, *described(run))
-    restore(module, tensors(run / "weights.safetensors"), run / "weights.safetensors")
+    path = run / ("best.safetensors" if weights == "best" else "weights.safetensors")
+    if not path.exists():
+        raise InputError(f"{run}: has no best weights, because it was trained without `validation`; load the last ones")
+    restore(module, tensors(path), path)
     return _labelled(run, module, run.name)
 
 

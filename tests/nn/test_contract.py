@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import torch
 import toy_tensors as toy
+from pydantic import TypeAdapter
 from small import SMALL
 
 from oceanx.nn.registry import NetConfig
@@ -30,6 +31,11 @@ def test_every_network_of_the_table_is_here():
     union = get_args(NetConfig)[0] if get_args(NetConfig) else NetConfig
     kinds = {config.model_fields["kind"].default for config in get_args(union) or (union,)}
     assert kinds == set(SMALL)
+
+
+@names
+def test_its_config_is_read_back_from_what_it_writes(name):
+    assert TypeAdapter(NetConfig).validate_python(SMALL[name].config.dump()) == SMALL[name].config
 
 
 @names

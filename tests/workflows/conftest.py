@@ -31,3 +31,11 @@ def small() -> TrainConfig:
             "checkpoint_every": 2,
         },
     )
+
+
+@pytest.fixture
+def tiny(small: TrainConfig) -> TrainConfig:
+    """An emulator that trains in less than a second."""
+    net = {"kind": "unet", "widths": [4, 8], "groups": 2}
+    changes = {"model": {"kind": "emulator", "net": net}, "checkpoint_every": 2}
+    return TrainConfig.parse(small.dump() | changes)

@@ -225,21 +225,24 @@ def _one_side(longitude: np.ndarray, side: str | None) -> tuple[slice, np.ndarra
 
 
 def _days(path: Path, layout: Layout, count: int, told: Told) -> tuple[np.ndarray, str]:
-    """The day of every row, and which day of the year is not among them."""
+    """The time of every row, and which day of the year is not among them."""
     if told.first_day is not None:
-        return published.first_days(told.first_day, count), ""
+        return published.first_days(told.first_day, count, layout.a_day), ""
     year = told.year or published.year_of(path)
     if year is None:
         raise InputError(f"{path}: the name tells no year; say year: 2020 (or first_day: 2020-01-01) in the options")
     days = published.days_of(year)
-    if count == days.size:
-        return days, ""
-    if count == 365 and told.absent_day:
-        return published.days_of(year, told.absent_day), f"{year}-{told.absent_day}"
-    hint = {365: "is 29 February or 31 December absent? say absent_day: '02-29' or '12-31'"}.get(
+    if count == days.size * layout.a_day:
+        return published.within_days(days, layout.a_day), ""
+    if count == 365 * layout.a_day and told.absent_day:
+        days = published.days_of(year, told.absent_day)
+        return published.within_days(days, layout.a_day), f"{year}-{told.absent_day}"
+    hint = {365 * layout.a_day: "is 29 February or 31 December absent? say absent_day: '02-29' or '12-31'"}.get(
         count, "for other spans say first_day: the date of the first row"
     )
-    raise InputError(f"{path}: {layout.keys[0]} has {count} days; expected {days.size} in {year}; {hint}")
+    what = "days" if layout.a_day == 1 else "times"
+    expected = days.size * layout.a_day
+    raise InputError(f"{path}: {layout.keys[0]} has {count} {what}; expected {expected} in {year}; {hint}")
 
 
 def _told(layout: Layout, told: Told, height: int) -> str:

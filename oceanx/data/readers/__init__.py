@@ -20,6 +20,7 @@ READERS = (
     "neuralom",
     "ocean_e2e",
     "oisst",
+    "oneforecast",
     "static",
     "woa",
 )
