@@ -75,7 +75,7 @@ class CNO(nn.Module):
 
     def __init__(self, config: CNOConfig, channels_in: int, channels_out: int, periodic: bool):
         super().__init__()
-        self.periodic, self.factor = periodic, 2**config.levels
+        self.periodic, self.turns_by = periodic, 2**config.levels
         widths = [config.width // 2, *[config.width * 2**level for level in range(config.levels)]]
         pairs = list(pairwise(widths))
 
@@ -100,7 +100,7 @@ class CNO(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channel_in lat lon"]) -> Float[Tensor, "batch channel_out lat lon"]:
         rows, columns = x.shape[-2:]
-        x = padded(x, self.factor, self.factor, self.periodic).contiguous(memory_format=torch.channels_last)
+        x = padded(x, self.turns_by, self.turns_by, self.periodic).contiguous(memory_format=torch.channels_last)
         x = self.lift(x)
         skips = []
         for down, beside in zip(self.down, self.beside, strict=True):

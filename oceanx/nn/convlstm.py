@@ -55,7 +55,7 @@ class ConvLSTM(nn.Module):
 
     def __init__(self, config: ConvLSTMConfig, channels_in: int, channels_out: int, periodic: bool):
         super().__init__()
-        self.passes = config.passes
+        self.passes, self.turns_by = config.passes, 1
         read = (channels_in, *config.hidden[:-1])
         self.cells = nn.ModuleList(
             Cell(a, b, config.kernel, periodic) for a, b in zip(read, config.hidden, strict=True)

@@ -52,7 +52,7 @@ class FNO(nn.Module):
 
     def __init__(self, config: FNOConfig, channels_in: int, channels_out: int, periodic: bool = False):
         super().__init__()
-        self.periodic, self.margin = periodic, config.margin
+        self.periodic, self.margin, self.turns_by = periodic, config.margin, 1
         width, depth = config.width, config.depth
         self.lift = nn.Conv2d(channels_in, width, 1)
         self.spectral = nn.ModuleList(SpectralConv(width, config.modes) for _ in range(depth))

@@ -71,6 +71,7 @@ class LSM(nn.Module):
     def __init__(self, config: LSMConfig, channels_in: int, channels_out: int, periodic: bool = False):
         super().__init__()
         self.periodic, self.coarsest = periodic, 2 ** (config.scales - 1)
+        self.turns_by = config.patch * self.coarsest
         widths, groups = config.widths, config.groups
         self.lift = nn.Conv2d(channels_in, widths[0], 1)
         self.down = nn.ModuleList(

@@ -24,6 +24,7 @@ Guibas, Mardani, Li, Tao, Anandkumar & Catanzaro (2022), ICLR, doi:10.48550/arXi
 
 from __future__ import annotations
 
+from math import lcm
 from typing import Annotated, Literal
 
 import torch
@@ -101,7 +102,7 @@ class PastNet(nn.Module):
 
     def __init__(self, config: PastNetConfig, channels_in: int, channels_out: int, periodic: bool):
         super().__init__()
-        self.periodic, width = periodic, config.width
+        self.periodic, self.turns_by, width = periodic, lcm(4, config.patch), config.width
         self.encoder = nn.Sequential(
             Conv(channels_in, width // 2, periodic, kernel=4, stride=2),
             nn.ReLU(),

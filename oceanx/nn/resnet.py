@@ -55,7 +55,7 @@ class ResNet(nn.Module):
 
     def __init__(self, config: ResNetConfig, channels_in: int, channels_out: int, periodic: bool):
         super().__init__()
-        groups, dropout = config.groups, config.dropout
+        groups, dropout, self.turns_by = config.groups, config.dropout, 1
         before = config.widths[0]
         layers: list[nn.Module] = [Layer(channels_in, before, periodic, groups, dropout)]
         for stage, (width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):

@@ -64,7 +64,7 @@ class SimVP(nn.Module):
 
     def __init__(self, config: SimVPConfig, channels_in: int, channels_out: int, periodic: bool):
         super().__init__()
-        self.periodic, self.factor = periodic, 2 ** config.strides.count(2)
+        self.periodic, self.turns_by = periodic, 2 ** config.strides.count(2)
         self.encoder = Encoder(channels_in, config.spatial, config.strides, periodic)
         self.translator = Translator(
             config.spatial, config.hidden, config.blocks, config.kernels, config.groups, periodic
@@ -74,7 +74,7 @@ class SimVP(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channel_in lat lon"]) -> Float[Tensor, "batch channel_out lat lon"]:
         rows, columns = x.shape[-2:]
-        coarse, fine = self.encoder(padded(x, self.factor, self.factor, self.periodic))
+        coarse, fine = self.encoder(padded(x, self.turns_by, self.turns_by, self.periodic))
         return self.head(self.decoder(self.translator(coarse), fine))[..., :rows, :columns]
 
 

@@ -74,7 +74,9 @@ class ViT(nn.Module):
 
     def __init__(self, config: ViTConfig, channels_in: int, channels_out: int, periodic: bool = False):
         super().__init__()
-        self.config, self.periodic = config, periodic
+        self.config, self.periodic, self.factor = config, periodic, 2**config.halvings
+        # A table of positions marks where longitude begins.
+        self.turns_by = self.factor if config.positions == "rotary" else None
         channels, strides = config.channels, (1, 2) * config.halvings
         self.encoder = Encoder(channels_in, channels, strides, periodic)
         self.enter = nn.Linear(channels, config.width)
@@ -85,8 +87,7 @@ class ViT(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channel_in lat lon"]) -> Float[Tensor, "batch channel_out lat lon"]:
         rows, columns = x.shape[-2:]
-        factor = 2**self.config.halvings
-        coarse, fine = self.encoder(padded(x, factor, factor, self.periodic))
+        coarse, fine = self.encoder(padded(x, self.factor, self.factor, self.periodic))
         return self.head(self.decoder(self._attended(coarse), fine))[..., :rows, :columns]
 
     def _attended(self, x: Float[Tensor, "batch channel lat lon"]) -> Float[Tensor, "batch channel lat lon"]:

@@ -113,7 +113,8 @@ def _labelled(run: Run, module: nn.Module, name: str) -> Model:
         task=run.config.task,
         grid=run.dataset("grid"),
         climatology=run.dataset("climatology"),
-        attrs={f"oceanx_{key}": str(about[key]) for key in ("config", "data", "period", "iteration") if key in about},
+        attrs={f"oceanx_{key}": str(about[key]) for key in ("config", "data", "period", "iteration") if key in about}
+        | getattr(module, "attrs", {}),
     )
 
 
