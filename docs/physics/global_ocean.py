@@ -184,7 +184,7 @@ def draw(run: xr.Dataset) -> None:
         longitude, latitude, psi, levels=np.arange(-160, 161, 10), cmap="RdBu_r", extend="both"
     )
     figure.colorbar(drawn, ax=panels[0, 0], label="Sv")
-    panels[0, 0].set_title(f"Transport streamfunction; through the passage at 66°W {passage:.0f} Sv")
+    panels[0, 0].set_title(f"Transport; {passage:.0f} Sv through Drake Passage")
     drawn = panels[0, 1].pcolormesh(longitude, latitude, last.thetao.isel(depth=0), cmap="RdYlBu_r", vmin=-2, vmax=30)
     figure.colorbar(drawn, ax=panels[0, 1], label="°C")
     panels[0, 1].set_title("Sea surface temperature, mean of the last year")
@@ -196,22 +196,19 @@ def draw(run: xr.Dataset) -> None:
         panel.set(xlabel="longitude (°)", ylabel="latitude (°)", ylim=(-80, 80), facecolor="0.85")
     seconds = np.maximum(days.values, 1) * 86400
     area = float((grid.area(run.latitude, run.longitude) * wet.isel(depth=0)).sum())
-    residual = {
-        "volume": (abs(run.residual_volume) / run.total_volume[0], "of its content"),
-        "heat": (abs(run.residual_heat) / run.total_heat[0], "of its content"),
-        "salt": (abs(run.residual_salt) / run.total_salt[0], "of its content"),
-    }
-    for name, (values, _) in residual.items():
-        panels[1, 1].semilogy(days / 365.25, values.clip(min=1e-18), ".-", label=name)
+    residual = {name: abs(run[f"residual_{name}"]) / run[f"total_{name}"][0] for name in ("volume", "heat", "salt")}
+    for name, values in residual.items():
+        panels[1, 1].semilogy(days / 365.25, values.clip(min=1e-17), ".", label=name)
     panels[1, 1].set(xlabel="years", ylabel="|content − start − gained| / content", title="Budgets: what is left over")
-    panels[1, 1].legend()
+    panels[1, 1].set_ylim(5e-18, 1e-12)
+    panels[1, 1].legend(loc="upper right")
     IMAGES.mkdir(exist_ok=True)
     figure.savefig(IMAGES / "global_ocean.png", dpi=110)
     gained = float(run.gained_heat[-1]) / area / seconds[-1]
     left = float(abs(run.residual_heat[-1])) / area / seconds[-1]
     print(f"{float(days[-1]):.0f} days; passage {passage:.1f} Sv; streamfunction {psi.min():.0f} … {psi.max():.0f} Sv")
     print(f"heat gained {gained:.3f} W m-2, left over {left:.1e} W m-2")
-    for name, (values, _) in residual.items():
+    for name, values in residual.items():
         print(f"{name}: largest relative residual {float(values.max()):.1e}")
     print(f"kinetic energy {float(run.total_kinetic_energy[-1]):.3e} J")
 
