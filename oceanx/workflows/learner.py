@@ -84,6 +84,14 @@ class Learner:
                 self.objective if alone else DistributedDataParallel(self.objective, broadcast_buffers=False)
             )
 
+    def __enter__(self) -> Learner:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # A wrapper that outlives the processes' group may wait for it forever when it is thrown away.
+        self._wrapped = None
+        gc.collect()
+
     def gradients(self, batch: Window) -> Tensor:
         """The loss of a batch; its gradients stand in the parameters. Computed in parts, memory holds one at a time."""
         self.optimiser.zero_grad(set_to_none=True)

@@ -75,7 +75,12 @@ def train(
         checkpoint.restore()
         validator = Validator(ds, config, checkpoint)
 
-        with Stopping() as stopping, Log(checkpoint, learner.model, progress) as log, memory_explained(learner):
+        with (
+            learner,
+            Stopping() as stopping,
+            Log(checkpoint, learner.model, progress) as log,
+            memory_explained(learner),
+        ):
             for stage in config.stages:
                 if checkpoint.share() >= stage.until:
                     continue

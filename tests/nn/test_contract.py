@@ -8,7 +8,7 @@ import pytest
 import torch
 import toy_tensors as toy
 from pydantic import TypeAdapter
-from small import SMALL
+from toy_nets import SMALL
 
 from oceanx.nn.registry import NetConfig
 
