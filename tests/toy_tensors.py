@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 
 from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.integrate import rollout
 from oceanx.tensors.state import Fields, Forcing, State
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels, Task
 
@@ -73,3 +74,15 @@ def train_a_little(module: torch.nn.Module, seed: int = 0) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += 0.05 * torch.randn(parameter.shape, generator=random)
+
+
+def followed_back(model: torch.nn.Module, start: State, told: list[Forcing]) -> tuple[State, list[Forcing]]:
+    """Start and forcings of a rollout, holding the gradients of the sum of squares at its end."""
+
+    def watched(fields: Fields) -> Fields:
+        return fields.map(lambda field: field.clone().requires_grad_())
+
+    start, told = watched(start), [Forcing(*map(watched, forcing)) for forcing in told]
+    last = list(rollout(model, start, told))[-1]
+    sum(field.square().sum() for field in last.values()).backward()
+    return start, told

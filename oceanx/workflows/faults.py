@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pandas as pd
@@ -19,7 +19,7 @@ PATIENCE = 20  # iterations before the usual loss is known well enough to tell a
 
 
 def refuse_divergence(
-    loss: float, norm: float, checkpoint: Checkpoint, learner: Learner, batch: Window, dates: str
+    loss: float, norm: float, checkpoint: Checkpoint, learner: Learner, batch: Window, dates: Callable[[], str]
 ) -> None:
     """`InputError` if the loss or its gradient is no number, or the loss `explodes` times its running mean.
 
@@ -29,7 +29,7 @@ def refuse_divergence(
     explodes = checkpoint.iteration >= PATIENCE and loss > checkpoint.config.explodes * checkpoint.usual
     if math.isfinite(loss + norm) and not explodes:
         return
-    found = f"{learner.worst(batch)}, in windows from {dates}"
+    found = f"{learner.worst(batch)}, in windows from {dates()}"
     # A variable that is no number says more than one that is only far off.
     said = sorted(learner.here.everyones(found), key=lambda each: "no number" not in each)[0]
     times = f"{loss / checkpoint.usual:.3g} times its running mean" if explodes else "no longer a number"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ def train(
                     loss, norm = learner.gradients(batch), learner.clip()
                     sums = here.sums([float(loss), float(norm), float(bool(stopping.asked))])
                     mean = sums[0] / here.count
-                    refuse_divergence(mean, sums[1], checkpoint, learner, batch, dates(windows, indices))
+                    refuse_divergence(mean, sums[1], checkpoint, learner, batch, partial(dates, windows, indices))
                     # Only now are these weights known to be good.
                     if sums[2] or (checkpoint.iteration and checkpoint.iteration % config.checkpoint_every == 0):
                         checkpoint.save(stopping.asked)

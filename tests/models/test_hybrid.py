@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import toy_tensors as toy
+from toy_tensors import followed_back
 
 from oceanx.models.hybrid import HybridConfig
 from oceanx.nn.unet import UNetConfig
@@ -142,13 +143,7 @@ def test_gradients_reach_everything_through_three_steps(anomalies):
     model, task, geometry = build(anomalies)
     toy.train_a_little(model)
 
-    def watched(fields):
-        return fields.map(lambda field: field.clone().requires_grad_())
-
-    start = watched(toy.state(task, geometry))
-    forcings = [Forcing(*map(watched, forcing)) for forcing in toy.forcings(task, geometry, steps=3)]
-    last = list(rollout(model, start, forcings))[-1]
-    sum(field.square().sum() for field in last.values()).backward()
+    start, forcings = followed_back(model, toy.state(task, geometry), toy.forcings(task, geometry, steps=3))
     told = [field for forcing in forcings for fields in forcing for field in fields.values()]
     for leaf in (*start.values(), *told, *model.parameters()):
         assert leaf.grad.isfinite().all()

@@ -6,6 +6,7 @@ import pytest
 import torch
 import toy_hybridom as toy
 import toy_tensors
+from toy_tensors import followed_back
 
 from oceanx.models.hybridom import HybridOMConfig
 from oceanx.nn.paramnet import ParamNetConfig
@@ -218,13 +219,7 @@ def test_gradients_reach_everything_through_two_steps(anomalies):
     learned = {"diffusivity": {"value": 100.0, "learn": True}, "viscosity": {"value": 500.0, "learn": True}}
     model, task, geometry = build(anomalies, ice=True, trained=True, core=learned)
 
-    def watched(fields):
-        return fields.map(lambda field: field.clone().requires_grad_())
-
-    start = watched(toy.state(task, geometry))
-    forcings = [Forcing(*map(watched, forcing)) for forcing in toy.forcings(task, geometry, steps=2)]
-    last = list(rollout(model, start, forcings))[-1]
-    sum(field.square().sum() for field in last.values()).backward()
+    start, forcings = followed_back(model, toy.state(task, geometry), toy.forcings(task, geometry, steps=2))
     told = [field for forcing in forcings for fields in forcing for field in fields.values()]
     for leaf in (*start.values(), *told, *model.parameters()):
         assert leaf.grad.isfinite().all()

@@ -6,6 +6,7 @@ import pytest
 import torch
 import toy_hybridom as toy
 import toy_tensors
+from toy_tensors import followed_back
 
 from oceanx.models.hybridom_gating import FluxGating
 from oceanx.models.hybridom_regional import HybridOMRegionalConfig
@@ -223,13 +224,7 @@ def test_the_network_is_shown_how_the_parent_changes(anomalies):
 def test_gradients_reach_everything_through_two_steps(anomalies):
     model, task, geometry = build(anomalies, trained=True)
 
-    def watched(fields):
-        return fields.map(lambda field: field.clone().requires_grad_())
-
-    start = watched(toy.state(task, geometry))
-    forcings = [Forcing(*map(watched, forcing)) for forcing in toy.forcings(task, geometry, steps=2)]
-    last = list(rollout(model, start, forcings))[-1]
-    sum(field.square().sum() for field in last.values()).backward()
+    start, forcings = followed_back(model, toy.state(task, geometry), toy.forcings(task, geometry, steps=2))
     told = [field for forcing in forcings for fields in forcing for name, field in fields.items()]
     for leaf in (*start.values(), *model.parameters()):
         assert leaf.grad.isfinite().all()

@@ -8,6 +8,7 @@ import pytest
 import torch
 import toy_hybridom as toy
 import toy_tensors
+from toy_tensors import followed_back
 
 from oceanx.models.emulator import EmulatorConfig
 from oceanx.models.neuralogcm import NeuralOGCMConfig
@@ -192,13 +193,7 @@ def test_near_the_pole_flow_is_held_back_to_what_a_substep_bears():
 def test_gradients_reach_both_coefficients_and_everything_else_through_three_steps(anomalies):
     model, task, geometry = build(anomalies, trained=True)
 
-    def watched(fields):
-        return fields.map(lambda field: field.clone().requires_grad_())
-
-    start = watched(toy.state(task, geometry))
-    forcings = [Forcing(*map(watched, forcing)) for forcing in toy.forcings(task, geometry, steps=3)]
-    last = list(rollout(model, start, forcings))[-1]
-    sum(field.square().sum() for field in last.values()).backward()
+    start, forcings = followed_back(model, toy.state(task, geometry), toy.forcings(task, geometry, steps=3))
     told = [field for forcing in forcings for fields in forcing for field in fields.values()]
     assert {"physics.viscosity.z", "physics.diffusivity.z"} <= {name for name, _ in model.named_parameters()}
     for leaf in (*start.values(), *told, *model.parameters()):

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+import toy_nets
 import toy_tensors as toy
 from torch.nn.functional import layer_norm
 
 from oceanx.nn.pastnet import Codebook, FourierFilter, PastNetConfig
 from oceanx.vocabulary.errors import InputError
 
-SMALL = PastNetConfig(
-    width=8,
-    units=4,
-    residual=1,
-    code=4,
-    codes=8,
-    hidden=8,
-    blocks=2,
-    kernels=(3, 5),
-    groups=2,
-    patch=2,
-    fourier=8,
-    fourier_blocks=2,
-)
+SMALL = toy_nets.SMALL["pastnet"]
 
 
 def test_as_many_parameters_as_published():

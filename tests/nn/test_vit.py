@@ -6,13 +6,14 @@ import math
 
 import pytest
 import torch
+import toy_nets
 import toy_tensors as toy
 from torch import nn
 
 from oceanx.nn.vit import Block, ViTConfig, rotary_angles, rotated, sine_table
 from oceanx.vocabulary.errors import InputError
 
-SMALL = ViTConfig(channels=4, halvings=1, width=16, depth=2, heads=2)
+SMALL = toy_nets.SMALL["vit"]
 
 
 def built(config=SMALL, periodic=True):
