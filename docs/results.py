@@ -4,7 +4,7 @@
     python docs/results.py write [--to runs/results]
 
 What is trained, forecast or scored already is not done again, so an interrupted run goes on where it was, and systems
-may be added one by one. `write` makes the page and its figure of what is there.
+may be added one by one. `write` makes the page and its figures of what is there (`results_page.py`).
 """
 
 from __future__ import annotations
@@ -13,32 +13,24 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 import oceanx as ox
 from oceanx.ocean import synthetic
+from oceanx.scores import spectrum
 from oceanx.vocabulary import files
 from oceanx.workflows import demo, references, runs
 from oceanx.workflows.model import Model
 from oceanx.workflows.train_config import TrainConfig
 
-LEAD, SHOWN = "30D", (1, 3, 5, 10, 20, 30)  # days
-PLACES = {  # what is tabled: variable, level, unit, factor
-    "sea surface temperature": ("thetao", 0, "°C", 1.0),
-    "temperature at 92 m": ("thetao", 2, "°C", 1.0),
-    "sea surface height": ("zos", None, "cm", 100.0),
-    "eastward current at the surface": ("uo", 0, "cm/s", 100.0),
-}
+LEAD = "30D"
+FAR = "60D"  # of which spectra are taken
+FAR_STARTS = demo.STARTS[:9:4]  # those whose sixty days lie in the withheld year
+VARIABLES = ("thetao", "zos", "uo")  # what is scored
 METRICS = ("rmse", "acc", "activity_ratio")
-TABLES = (
-    ("rmse", "Root-mean-square error", 3),
-    ("acc", "Correlation of anomalies", 2),
-    ("activity_ratio", "Variability: spread of the forecast's anomalies over that of the truth", 2),
-)
-REFERENCES = ("persistence", "damped_persistence", "climatology", "oracle")
 SYSTEMS = {  # by name the preset
     "hybrid": "hybrid_small",
     "neuralogcm": "neuralogcm_small",
@@ -70,27 +62,26 @@ NETS: dict[str, dict[str, object]] = {  # of the emulator, in sizes that train a
     "cirt": {"kind": "cirt", "width": 128, "depth": 4, "heads": 8},
     "graphcast": {"kind": "mesh", "level": 3, "finer": 1, "width": 64, "layers": 4, "processor": "graphcast"},
 }
-INTRODUCTION = """\
-# Results
+AT_ONCE = {  # all weights from the first, as the others are trained
+    "rollout": [1, 2],
+    "iterations": [100, 40],
+    "batch_size": [8, 4],
+    "trains": [[], []],
+    "learning_rate": 2e-3,
+}
 
-Nothing on this page is typed by hand. Two commands make it, the first in some hours on two cores; interrupted, it goes
-on where it was:
 
-```bash
-python docs/results.py train
-python docs/results.py write
-```
-
-All learn from the same three years of [the built-in ocean](physics/built_in_ocean.md), and forecast the same twelve
-dates of a fourth year, told its weather: these are simulations. The emulators, named by their networks, see as many
-windows each. *Untrained* is a hybrid's physics alone. ± is the spread over training seeds. The oracle is the ocean's
-own generator, continued from the true state with the true weather: the error of infinitely many members, which nothing
-can beat.
-
-![Error against lead time, relative to persistence](images/results_skill.png)
-"""
-_USUAL: dict[Path, Model] = {}
-PAGE, IMAGES = Path(__file__).with_name("results.md"), Path(__file__).with_name("images")
+def without(name: str) -> dict[str, dict[str, Any]]:
+    """What a system is compared with: by name, what changes its preset so that a part of it is missing."""
+    if name == "hybrid":
+        return {}  # its network alone is the U-Net of the emulators
+    model = ox.preset(SYSTEMS[name]).model.model_dump(mode="json")
+    if name == "neuralogcm":
+        return {"its network alone": {"model.physics": False}, "its physics alone": {"model.network": False}}
+    if name == "neuralom":
+        return {"its first stage alone": {"model.stages": model["stages"][:1], **AT_ONCE}}
+    network = model["net"] if name == "hybridom" else model["forecaster"]
+    return {"its network alone": {"model": {"kind": "emulator", "net": network}, **AT_ONCE}}
 
 
 def main() -> None:
@@ -101,140 +92,111 @@ def main() -> None:
     parse.add_argument("--systems", nargs="+", default=[*SYSTEMS, *NETS], choices=[*SYSTEMS, *NETS])
     given = parse.parse_args()
     if given.verb == "write":
-        write(given.to)
+        import results_page
+
+        results_page.write(given.to)
         return
-    ds = ocean(given.to)
-    reference(given.to, ds)
+    work = Work(given.to)
+    work.references()
     for seed in given.seeds:
         for name in given.systems:
             began = time.perf_counter()
-            trained(given.to, ds, name, seed)
+            work.system(name, seed)
             print(f"{name}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def ocean(to: Path) -> xr.Dataset:
-    """The built-in ocean of the demo and its atmosphere, made and baked where they are not."""
-    root = to / "ocean"
-    root.mkdir(parents=True, exist_ok=True)
-    made = demo.places(root)
-    synthetic.write(
-        made.raw,
-        ocean=synthetic.Ocean(depth=demo.LEVELS),
-        start=demo.TRAINING[0],
-        end=demo.WITHHELD[1],
-        keep=demo.STARTS,
-    )
-    demo.bake_raw(made, lambda what, done, total: None)
-    return ox.open(str(made.ocean), str(made.atmosphere))
+class Work:
+    """What is done in one folder: `ocean/`, `runs/<name>_<seed>/`, `scores/<name>_<seed>.nc`, `far/<name>.nc`."""
 
+    def __init__(self, to: Path):
+        self.to, self.places = to, demo.places(to / "ocean")
+        self.places.raw.parent.mkdir(parents=True, exist_ok=True)
+        ocean = synthetic.Ocean(depth=demo.LEVELS)
+        first, last = demo.TRAINING[0], demo.WITHHELD[1]
+        synthetic.write(self.places.raw, ocean=ocean, start=first, end=last, keep=demo.STARTS)
+        demo.bake_raw(self.places, lambda what, done, total: None)
+        self.ds = ox.open(str(self.places.ocean), str(self.places.atmosphere))
+        self.learned = self.ds.sel(time=slice(*demo.TRAINING))
+        self.task = ox.preset("emulator_small").task
+        self.usual = references.climatology(self.learned, task=self.task)
 
-def config_of(name: str, seed: int) -> TrainConfig:
-    """What trains a system: its preset, or the emulator's with another network."""
-    changes = {} if name in SYSTEMS else {"model.net": NETS[name]}
-    return ox.preset(SYSTEMS.get(name, "emulator_small"), train=list(demo.TRAINING), seed=seed, **changes)
+    def references(self) -> None:
+        """Score what needs no training: persistence, damped and not, climatology, and the best attainable."""
+        damped: list[Model] = []
 
+        def fitted() -> Model:
+            damped[:] = damped or [references.damped_persistence(self.learned, task=self.task, lead=FAR)]
+            return damped[0]
 
-def trained(to: Path, ds: xr.Dataset, name: str, seed: int) -> None:
-    """The scores of one training of one system and, of a hybrid, of its physics alone: what is untrained."""
-    run = to / "runs" / f"{name}_{seed}"
-    if not (run / "weights.safetensors").exists():
-        run.parent.mkdir(exist_ok=True)
-        ox.train(config_of(name, seed), ds, run, resume=True)
-    _scored(to, ds, f"{name}_{seed}", lambda: runs.load(run))
-    if name in SYSTEMS and seed == 0:
-        _scored(to, ds, f"{name}_untrained", lambda: runs.untrained(run))
+        for name, model in {
+            "persistence": references.persistence,
+            "climatology": lambda: self.usual,
+            "damped_persistence": fitted,
+        }.items():
+            self.scored(name, model)
+            self.followed_far(name, model)
+        if not self.done("scores", "oracle"):
+            days = pd.Timedelta(LEAD).days
+            best = synthetic.oracle(self.places.raw, list(demo.STARTS), lead=days)
+            self.keep("scores", "oracle", self.scores(best, ("rmse_unbiased", "acc", "activity_ratio")))
 
+    def system(self, name: str, seed: int) -> None:
+        """Train a system, score it, and of a hybrid what lacks one of its parts."""
+        if name not in SYSTEMS:
+            self.trained(name, seed, "emulator_small", {"model.net": NETS[name]})
+            return
+        run = self.trained(name, seed, SYSTEMS[name], {})
+        if seed == 0:
+            self.scored(f"{name}_untrained", lambda: runs.untrained(run))
+        for part, changes in without(name).items():
+            self.trained(f"{name}_{part.replace(' ', '_')}", seed, SYSTEMS[name], changes)
 
-def reference(to: Path, ds: xr.Dataset) -> None:
-    """The scores of what needs no training: persistence, damped and not, climatology, and the best attainable."""
-    learned, task = ds.sel(time=slice(*demo.TRAINING)), ox.preset("emulator_small").task
-    _scored(to, ds, "persistence", references.persistence)
-    _scored(to, ds, "climatology", lambda: usual(to, ds))
-    _scored(to, ds, "damped_persistence", lambda: references.damped_persistence(learned, task=task, lead=LEAD))
-    if not (to / "scores" / "oracle.nc").exists():
-        best = synthetic.oracle(demo.places(to / "ocean").raw, list(demo.STARTS), lead=pd.Timedelta(LEAD).days)
-        _keep(to, "oracle", _scores(to, ds, best, ("rmse_unbiased", "acc", "activity_ratio")))
+    def trained(self, name: str, seed: int, preset: str, changes: dict[str, Any]) -> Path:
+        """The run; its scores, and of the first seed what becomes of it in sixty days, are written too."""
+        run = self.to / "runs" / f"{name}_{seed}"
+        if not (run / "weights.safetensors").exists():
+            run.parent.mkdir(exist_ok=True)
+            config: TrainConfig = ox.preset(preset, train=list(demo.TRAINING), seed=seed, **changes)
+            ox.train(config, self.ds, run, resume=True)
+        self.scored(f"{name}_{seed}", lambda: runs.load(run))
+        if seed == 0:
+            self.followed_far(name, lambda: runs.load(run))
+        return run
 
+    def scored(self, name: str, model: Callable[[], Model]) -> None:
+        """Write the scores of thirty days, unless they are there."""
+        if not self.done("scores", name):
+            fc = ox.forecast(model(), self.ds, list(demo.STARTS), LEAD, forcing="observed")
+            self.keep("scores", name, self.scores(fc, METRICS))
 
-def _scored(to: Path, ds: xr.Dataset, name: str, model: Callable[[], Model]) -> None:
-    if not (to / "scores" / f"{name}.nc").exists():
-        fc = ox.forecast(model(), ds, list(demo.STARTS), LEAD, forcing="observed")
-        _keep(to, name, _scores(to, ds, fc, METRICS))
+    def scores(self, fc: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
+        names = [name for name in VARIABLES if name in fc]
+        return ox.score(fc, self.ds, climatology=self.usual, metrics=metrics, variables=names)
 
+    def followed_far(self, name: str, model: Callable[[], Model]) -> None:
+        """Write the spectra of sixty days, and the extremes of forecast and truth, unless they are there."""
+        if self.done("far", name):
+            return
+        fc = ox.forecast(model(), self.ds, list(FAR_STARTS), FAR, forcing="observed")
+        fc = fc.isel(depth=[0])
+        names = [name for name in VARIABLES if name in fc]
+        far = spectrum(fc, self.ds, climatology=self.usual.climatology, variables=names)
+        scores = ox.score(fc, self.ds, climatology=self.usual, metrics=["rmse"], variables=names)
+        truth = self.ds[names].isel(depth=[0]).sel(time=fc["valid_time"])
+        for kind, fields in {"forecast": fc, "truth": truth}.items():
+            for variable in names:
+                over = fields[variable]
+                far[f"{variable}_{kind}_least"], far[f"{variable}_{kind}_most"] = over.min(), over.max()
+        self.keep("far", name, xr.merge([far, scores], compat="override", join="override"))
 
-def _scores(to: Path, ds: xr.Dataset, fc: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
-    names = list(dict.fromkeys(name for name, *_ in PLACES.values() if name in fc))
-    return ox.score(fc, ds, climatology=usual(to, ds), metrics=metrics, variables=names)
+    def done(self, folder: str, name: str) -> bool:
+        return (self.to / folder / f"{name}.nc").exists()
 
-
-def usual(to: Path, ds: xr.Dataset) -> Model:
-    """The climatology of the training years, fitted once."""
-    if to not in _USUAL:
-        _USUAL[to] = references.climatology(ds.sel(time=slice(*demo.TRAINING)), task=ox.preset("emulator_small").task)
-    return _USUAL[to]
-
-
-def _keep(to: Path, name: str, scores: xr.Dataset) -> None:
-    path = to / "scores" / f"{name}.nc"
-    path.parent.mkdir(exist_ok=True)
-    with files.replacing(path) as building:
-        scores.to_netcdf(building)
-
-
-def write(to: Path) -> None:
-    """The page and its figure, of the scores that are there."""
-    found: dict[str, list[xr.Dataset]] = {}
-    for path in sorted((to / "scores").glob("*.nc")):
-        name, _, seed = path.stem.rpartition("_")
-        scores = xr.load_dataset(path, decode_timedelta=True)
-        # Of an ensemble, the error of infinitely many members.
-        scores = scores.rename({n: str(n).removesuffix("_unbiased") for n in scores if str(n).endswith("_unbiased")})
-        found.setdefault(name if seed.isdigit() else path.stem, []).append(scores)
-    figure({name: xr.concat(several, "seed").mean("seed", keep_attrs=True) for name, several in found.items()})
-    parts = [INTRODUCTION]
-    for metric, title, digits in TABLES:
-        parts += [f"## {title}", ""]
-        for place, (variable, level, unit, factor) in PLACES.items():
-            error = metric == "rmse"
-            rows = {
-                name: [_at(scores[f"{variable}_{metric}"], level) * (factor if error else 1.0) for scores in several]
-                for name, several in found.items()
-                if f"{variable}_{metric}" in several[0]
-            }
-            parts += table(f"{place} ({unit})" if error else place, rows, metric, 2 if error and factor > 1 else digits)
-    with files.replacing(PAGE, overwrite=True) as path:
-        path.write_text("\n".join(parts))
-
-
-def _at(scores: xr.DataArray, level: int | None) -> np.ndarray:
-    """By lead (days, `SHOWN`), at one level."""
-    at = scores if level is None or "depth" not in scores.dims else scores.isel(depth=level)
-    return at.sel(lead_time=[np.timedelta64(day, "D") for day in SHOWN]).values
-
-
-def table(title: str, rows: dict[str, list[np.ndarray]], metric: str, digits: int) -> list[str]:
-    """Markdown: a row a system, the best after ten days first, then the references."""
-    lines = [f"| {title} | " + " | ".join(f"{day} d" for day in SHOWN) + " |", "|---" * (len(SHOWN) + 1) + "|"]
-    best = {"rmse": 0.0, "acc": 1.0, "activity_ratio": 1.0}[metric]
-    learned = [name for name in rows if name not in REFERENCES]
-    learned.sort(key=lambda name: abs(np.mean(rows[name], 0)[SHOWN.index(10)] - best))
-    for name in [*learned, *(name for name in REFERENCES if name in rows)]:
-        cells = [f"{value:.{digits}f}" if np.isfinite(value) else "–" for value in np.mean(rows[name], 0)]
-        if len(rows[name]) > 1:
-            spread = np.std(rows[name], 0, ddof=1)
-            cells = [f"{cell} ± {wide:.{digits}f}" for cell, wide in zip(cells, spread, strict=True)]
-        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
-
-
-def figure(means: dict[str, xr.Dataset]) -> None:
-    """Curves of error against lead, of what learned and of the references."""
-    shown = {name: scores for name, scores in means.items() if "untrained" not in name and name != "climatology"}
-    bare = [scores.drop_vars(["thickness", "seed"], errors="ignore") for scores in shown.values()]
-    together = xr.concat(bare, pd.Index(list(shown), name="model"), join="outer", data_vars="all", coords="minimal")
-    drawn = ox.plot.skill(together.isel(depth=0), variable=["thetao", "zos", "uo"], reference="persistence")
-    IMAGES.mkdir(exist_ok=True)
-    drawn.savefig(IMAGES / "results_skill.png", dpi=110)
+    def keep(self, folder: str, name: str, table: xr.Dataset) -> None:
+        path = self.to / folder / f"{name}.nc"
+        path.parent.mkdir(exist_ok=True)
+        with files.replacing(path) as building:
+            table.to_netcdf(building)
 
 
 if __name__ == "__main__":

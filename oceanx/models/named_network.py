@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from oceanx.nn.layers import says_nothing
 from oceanx.nn.registry import NetConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields, Forcing, Increment, State, split
@@ -69,10 +70,14 @@ class NamedNetwork(nn.Module):
         read += sum(depth(name) for name in hints) + further + len(geometry.mask) + 2
         self.net = net.build(read, len(self.writes), geometry)
         self.bf16 = False  # training may have the network computed in bfloat16; what is around it never is
+        self.rests = False  # training need not compute what is frozen while it says nothing: see `rest`
 
     def forward(
         self, state: State, forcing: Forcing, hints: Fields | None = None, more: Tensor | None = None
     ) -> Increment:
+        if self.rests:
+            nothing = torch.zeros(len(next(iter(state.values()))), 1, 1, 1, device=self.geometry.mask.device)
+            return Increment({name: self._physical(name, nothing) for name in self.writes.names})
         features = [self._standard(name, state[name], forcing.now) for name in self.reads.names]
         if self.forced:
             for fields in forcing:
@@ -128,3 +133,14 @@ class NamedNetwork(nn.Module):
     def _physical(self, name: str, written: Tensor) -> Tensor:
         spread = self._value(f"{name}_increment_std")  # in whose precision the ocean is; the network may have less
         return written.to(spread.dtype) * spread * self._wet(name)
+
+
+def rest(model: nn.Module) -> None:
+    """Have no network of a model computed that is frozen while it says nothing, until this is asked again.
+
+    A later stage of training begins where a network is still silent: before, computing it changes no number.
+    """
+    for module in model.modules():
+        if isinstance(module, NamedNetwork):
+            frozen = not any(parameter.requires_grad for parameter in module.net.parameters())
+            module.rests = frozen and says_nothing(module.net)

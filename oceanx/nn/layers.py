@@ -74,4 +74,11 @@ def silent(layer: Module) -> Module:
     """The layer with all its weights zero: untrained, what it writes is nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
+    layer.begins_silent = True  # type: ignore[assignment]
     return layer
+
+
+def says_nothing(net: Module) -> bool:
+    """Whether a network of this package is still as silent as it was made."""
+    last = [layer for layer in net.modules() if getattr(layer, "begins_silent", False)]
+    return bool(last) and not any(parameter.any() for layer in last for parameter in layer.parameters())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .maps import map, triptych
     from .page import Code, Heading, Picture, Table, Text, report
     from .sections import hovmoller, profile, section
+    from .spectra import spectrum
     from .tables import table
 
 # What is reached as `oceanx.plot.<name>`, and the module it lives in.
@@ -27,6 +28,7 @@ _KINDS = {
     "hovmoller": "sections",
     "section": "sections",
     "profile": "sections",
+    "spectrum": "spectra",
 }
 _PAGES = {
     "report": "page",
@@ -53,6 +55,7 @@ __all__ = [
     "report",
     "section",
     "skill",
+    "spectrum",
     "table",
     "triptych",
 ]

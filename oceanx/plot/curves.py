@@ -85,7 +85,7 @@ def skill(
         if place + columns >= len(panels):
             ax.set_xlabel("Lead time (days)")
             ax.xaxis.set_tick_params(labelbottom=True)
-    _legend(figure, grid.flat[0], shown)
+    legend_of(figure, grid.flat[0], shown)
     if title is not None:
         figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -139,13 +139,13 @@ def variable_text(panel: xr.DataArray, name: str) -> str:
     return f"{text}, {place}" if place else text
 
 
-def panels_of(score: xr.DataArray, name: str) -> Iterable[tuple[xr.DataArray, str]]:
+def panels_of(score: xr.DataArray, name: str, along: str = "lead_time") -> Iterable[tuple[xr.DataArray, str]]:
     """A score split into one piece per depth, each with the name of its variable."""
-    extra = [str(dim) for dim in score.dims if dim not in ("model", "lead_time", "depth")]
-    if "lead_time" not in score.dims or extra:
+    extra = [str(dim) for dim in score.dims if dim not in ("model", along, "depth")]
+    if along not in score.dims or extra:
         found = " × ".join(map(str, score.dims))
-        first = f"select {' and '.join(extra)} first" if extra else "score with lead times"
-        raise InputError(f"{score.name}: curves stand on model × lead_time (× depth), found {found}; {first}")
+        first = f"select {' and '.join(extra)} first" if extra else f"score with {along.replace('_', ' ')}s"
+        raise InputError(f"{score.name}: curves stand on model × {along} (× depth), found {found}; {first}")
     levels = range(score.sizes["depth"]) if "depth" in score.dims else ()
     return [(score.isel(depth=level), name) for level in levels] or [(score, name)]
 
@@ -175,7 +175,7 @@ def _panel(ax: Axes, panel: xr.DataArray, name: str, *, metric: str, models: lis
     style.tidy(ax, grid=True, frame=False)
 
 
-def _legend(figure: Figure, ax: Axes, models: list[str]) -> None:
+def legend_of(figure: Figure, ax: Axes, models: list[str]) -> None:
     """One legend below the panels, in as many columns as there is room for."""
     handles: list[Any]
     handles, labels = ax.get_legend_handles_labels()

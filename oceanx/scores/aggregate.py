@@ -32,33 +32,37 @@ def aggregate(
 
     `<variable>_<statistic>` is the sum over cells wet in forecast and truth of area × statistic, `<variable>_weight`
     the sum of their areas, `<variable>_truth_weight` the area of the truth's wet cells. Every forecast is read once,
-    a few start dates at a time; the arithmetic is the same for each start date, whatever the chunks.
+    a few start dates at a time; the arithmetic is the same for each start date, whatever the chunks. Leads and levels
+    are all those of some forecast; where one has none, its weight is nothing.
     """
     weights = _weights(truth, regions)
     wanted = (*statistics, "weight", "truth_weight")
     first = next(iter(forecasts.values()))
     leads = np.unique(np.concatenate([f["lead_time"].values for f in forecasts.values()]))
+    levels = _levels(forecasts)
     result = {}
     for name in variables:
         have = {model: f for model, f in forecasts.items() if name in f.data_vars}
-        one = next(iter(have.values()))[name]
-        depth = one["depth"].values if "depth" in one.dims else None
-        shape = (len(forecasts), len(regions), first.sizes["init_time"], len(leads), 1 if depth is None else len(depth))
+        deep = levels is not None and _deep(name, have)
+        like = levels if deep and levels is not None else next(iter(have.values()))[name]
+        shape = (len(forecasts), len(regions), first.sizes["init_time"], len(leads), like.size if deep else 1)
         total = {statistic: np.zeros(shape) for statistic in wanted}
-        for done, (i, model, fields) in enumerate(_starts(name, have, truth, climatology)):
+        for done, (i, model, fields) in enumerate(_starts(name, have, truth, like, climatology)):
             row = list(forecasts).index(model)
-            column = np.searchsorted(leads, have[model]["lead_time"].values)
+            at_lead = np.searchsorted(leads, have[model]["lead_time"].values)
+            at_level = nearest_levels(like, have[model]) if deep else np.arange(1)
+            where = np.ix_(at_lead, at_level)
             for statistic, sums in _sums(fields, statistics, weights).items():
-                total[statistic][row, :, i][:, column] = sums.transpose(1, 0, 2)
+                for region, values in enumerate(sums.transpose(1, 0, 2)):
+                    total[statistic][row, region, i][where] = values
             if progress:
                 progress(f"score of {name}", done + 1, len(have) * first.sizes["init_time"])
         dims = ("model", "region", "init_time", "lead_time", "depth")
         for statistic, sums in total.items():
-            data = (dims, sums) if depth is not None else (dims[:-1], sums[..., 0])
+            data = (dims, sums) if deep else (dims[:-1], sums[..., 0])
             result[f"{name}_{statistic}"] = data
     coords = {"model": list(forecasts), "region": list(regions), "init_time": first["init_time"], "lead_time": leads}
-    with_depth = [f["depth"] for f in forecasts.values() if "depth" in f.dims]
-    return xr.Dataset(result, coords={**coords, **({"depth": with_depth[0]} if with_depth else {})})
+    return xr.Dataset(result, coords={**coords, **({} if levels is None else {"depth": levels})})
 
 
 def combine(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -87,13 +91,20 @@ def _sums(x: tuple[Fields, np.ndarray], statistics: Sequence[str], weights: np.n
 
 
 def _starts(
-    name: str, forecasts: Mapping[str, xr.Dataset], truth: xr.Dataset, climatology: xr.Dataset | None
+    name: str,
+    forecasts: Mapping[str, xr.Dataset],
+    truth: xr.Dataset,
+    like: xr.DataArray,
+    climatology: xr.Dataset | None,
 ) -> Iterator[tuple[int, str, tuple[Fields, np.ndarray]]]:
-    """Each start date of each model as (index, model, (fields, the truth's wet cells)), shaped (lead, depth, cell)."""
+    """Each start date of each model as (index, model, (fields, the truth's wet cells)), shaped (lead, depth, cell).
+
+    `like` has all levels, a model some of them.
+    """
     some = next(iter(forecasts.values()))
-    actual = on_levels(truth[name], some[name])
+    actual = on_levels(truth[name], like)
     dates = pd.DatetimeIndex(truth["time"].values)
-    wet = _wet(truth, actual, some[name])
+    wet = _wet(truth, actual, like)
     per_start = sum(f[name].isel(init_time=0).nbytes for f in forecasts.values())
     step = max(1, BATCH_BYTES // max(1, per_start))
     for start in range(0, some.sizes["init_time"], step):
@@ -105,16 +116,17 @@ def _starts(
         values = _cells(rows)
         cycle = None
         if climatology is not None:
-            cycle = _cells(on_levels(at(climatology[[name]], rows["time"])[name], some[name]))
+            cycle = _cells(on_levels(at(climatology[[name]], rows["time"])[name], like))
         for model, part in parts.items():
+            own = nearest_levels(like, part) if "depth" in part.dims else np.arange(1)
             ensemble = "member" in part.dims
             lead_first = ("member", "lead_time") if ensemble else ("lead_time",)
             block = _cells(part.transpose("init_time", *lead_first, ...), leading=1 + len(lead_first))
             for i, forecast in enumerate(block):
-                at_valid = np.searchsorted(needed, valid[model][i])
-                truth_now = values[at_valid]
-                ocean = np.isfinite(truth_now) & wet
-                cycle_now = None if cycle is None else cycle[at_valid]
+                at_valid = np.searchsorted(needed, valid[model][i])[:, None]
+                truth_now = values[at_valid, own]
+                ocean = np.isfinite(truth_now) & (wet[own] if len(wet) > 1 else wet)
+                cycle_now = None if cycle is None else cycle[at_valid, own]
                 yield start + i, model, (Fields(forecast, truth_now, ocean, cycle_now, ensemble), ocean)
 
 
@@ -124,6 +136,41 @@ def _cells(v: xr.DataArray, leading: int = 1) -> np.ndarray:
     v = v.transpose(..., *horizontal)
     shape = (*v.shape[:leading], v.sizes.get("depth", 1), v.sizes["latitude"] * v.sizes["longitude"])
     return np.asarray(v.data).reshape(shape)
+
+
+def _levels(forecasts: Mapping[str, xr.Dataset]) -> xr.DataArray | None:
+    """Every level that some forecast has, from the top."""
+    with_depth = [f["depth"] for f in forecasts.values() if "depth" in f.dims]
+    if not with_depth:
+        return None
+    levels = with_depth[0]
+    for other in with_depth[1:]:
+        new = ~_same(levels.values[nearest_levels(levels, other)], other.values)
+        if new.any():
+            levels = xr.concat([levels, other[new]], "depth", coords="minimal", compat="override").sortby("depth")
+    return levels
+
+
+def _deep(name: str, forecasts: Mapping[str, xr.Dataset]) -> bool:
+    """Whether a variable stands on levels: in all forecasts, or in none."""
+    having = [model for model, f in forecasts.items() if "depth" in f[name].dims]
+    lacking = [model for model in forecasts if model not in having]
+    if having and lacking:
+        raise InputError(
+            f"{name}: has a depth in {having[0]} and none in {lacking[0]}; select its level in both or none"
+        )
+    return bool(having)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether depths (m) are those of one level."""
+    return np.isclose(a.astype(float), b.astype(float), rtol=1e-4, atol=1e-4)
+
+
+def nearest_levels(v: xr.Dataset | xr.DataArray, like: xr.Dataset | xr.DataArray) -> np.ndarray:
+    """Where among the levels of `v` those nearest to each level of `like` stand."""
+    have, want = v["depth"].values.astype(float), like["depth"].values.astype(float)
+    return np.abs(have[None, :] - want[:, None]).argmin(axis=1)
 
 
 def _wet(truth: xr.Dataset, actual: xr.DataArray, like: xr.DataArray) -> np.ndarray:
@@ -143,10 +190,10 @@ def on_levels(v: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
     if "depth" not in like.dims:
         return v
     if "depth" not in v.dims:
-        raise InputError(f"{like.name}: the forecast has a depth, the truth has none")
-    have, want = v["depth"].values.astype(float), like["depth"].values.astype(float)
-    nearest = np.abs(have[None, :] - want[:, None]).argmin(axis=1)
-    apart = ~np.isclose(have[nearest], want, rtol=1e-4, atol=1e-4)
+        raise InputError(f"{v.name}: the forecast has a depth, the truth has none")
+    nearest = nearest_levels(v, like)
+    have, want = v["depth"].values, like["depth"].values
+    apart = ~_same(have[nearest], want)
     if apart.any():
         level = want[np.argmax(apart)]
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from oceanx.models.named_network import NamedNetwork
+from oceanx.models.named_network import NamedNetwork, rest
 from oceanx.objectives import Objective
 from oceanx.tensors.integrate import Step
 from oceanx.tensors.state import Forcing, State
@@ -27,6 +28,12 @@ from .runs import Run
 from .train_config import Stage, TrainConfig
 
 _log = logging.getLogger("oceanx.workflows")
+
+# A model's constants are the same everywhere: nothing but gradients need travel. PyTorch 2.13 has a new word for that.
+_WORDS = inspect.signature(DistributedDataParallel).parameters
+_CONSTANTS_STAY: dict[str, Any] = {
+    next(word for word in ("forward_sync_buffers", "broadcast_buffers") if word in _WORDS): False
+}
 
 
 class Learner:
@@ -78,11 +85,10 @@ class Learner:
                 if name in names:
                     sharding.local(parameter.data).copy_(sharding.local(average[name]))
             self.frozen = names
+            if not self.sharded:  # of what is sharded a process sees a part
+                rest(self.model)
             alone = self.here.count == 1 or self.sharded
-            # The model's constants are the same everywhere; nothing but gradients need travel.
-            self._wrapped = (
-                self.objective if alone else DistributedDataParallel(self.objective, broadcast_buffers=False)
-            )
+            self._wrapped = self.objective if alone else DistributedDataParallel(self.objective, **_CONSTANTS_STAY)
 
     def __enter__(self) -> Learner:
         return self

@@ -6,7 +6,7 @@ import pytest
 import torch
 import toy_tensors as toy
 
-from oceanx.models.named_network import NamedNetwork
+from oceanx.models.named_network import NamedNetwork, rest
 from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.state import Fields, Forcing, Increment, State, split
 from oceanx.vocabulary.channels import CLIMATOLOGY
@@ -136,3 +136,35 @@ def test_weights_alone_are_saved():
     assert set(build(task, geometry, statistics).state_dict()) == {
         f"net.{name}" for name in NET.build(13, 7, toy.geometry()).state_dict()
     }
+
+
+@pytest.mark.parametrize("anomalies", [True, False])
+def test_it_rests_only_while_it_is_frozen_and_silent(anomalies):
+    task, geometry, statistics = parts(anomalies)
+    network = build(task, geometry, statistics)
+    asked = toy.state(task, geometry, batch=2), *toy.forcings(task, geometry, steps=1, batch=2)
+    computed = network(*asked)
+    rest(network)
+    assert heard_anything(network, *asked)  # it learns
+
+    network.requires_grad_(False)
+    rest(network)
+    assert not heard_anything(network, *asked)
+    resting = network(*asked)
+    assert list(resting) == list(computed)
+    for name, field in computed.items():
+        torch.testing.assert_close(resting[name], field, rtol=0, atol=0)
+        assert not field.any()
+
+    with torch.no_grad():
+        network.net.head.bias[0] = 1e-30
+    rest(network)
+    assert heard_anything(network, *asked)  # it was trained before
+
+
+def heard_anything(network, *arguments):
+    calls = []
+    handle = network.net.register_forward_pre_hook(lambda module, inputs: calls.append(1))
+    network(*arguments)
+    handle.remove()
+    return bool(calls)

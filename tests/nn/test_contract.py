@@ -10,6 +10,7 @@ import toy_tensors as toy
 from pydantic import TypeAdapter
 from toy_nets import SMALL
 
+from oceanx.nn.layers import says_nothing, silent
 from oceanx.nn.registry import NetConfig
 
 names = pytest.mark.parametrize("name", SMALL)
@@ -53,6 +54,20 @@ def test_a_map_keeps_its_size(name, periodic, size):
 def test_untrained_it_says_exactly_nothing(name, periodic):
     geometry = toy.geometry(periodic, 9, 12)
     assert not build(name, geometry, trained=False)(100 * maps(2, geometry)).any()
+
+
+@names
+def test_it_is_silent_as_long_as_its_last_layers_are(name):
+    """Whatever is before them: so a network is known to be silent by its weights alone."""
+    geometry = toy.geometry(True, 9, 12)
+    net = build(name, geometry)
+    assert not says_nothing(net)
+    assert says_nothing(build(name, geometry, trained=False))
+    for layer in net.modules():
+        if getattr(layer, "begins_silent", False):
+            silent(layer)
+    assert says_nothing(net)
+    assert not net(100 * maps(2, geometry)).any()
 
 
 @names

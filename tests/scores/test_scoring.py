@@ -283,6 +283,30 @@ def test_models_with_fewer_leads_or_variables_are_blank_there():
     xr.testing.assert_allclose(table.sel(model="long", drop=True), score(models["long"], TRUTH))
 
 
+def test_models_on_other_levels_are_blank_where_they_have_none():
+    """Each is scored on its own levels as it would be alone, whichever comes first."""
+    whole, top, deep = forecast(1), forecast(2).isel(depth=[0]), forecast(3).isel(depth=[1, 2])
+    deep = deep.assign_coords(depth=("depth", (deep.depth.values + 1e-5).astype("float32"), deep.depth.attrs))
+    several = {"top": top, "deep": deep, "whole": whole}
+    together = score(several, TRUTH, metrics=["rmse", "acc"], climatology=CLIM)
+    assert together.depth.values.tolist() == pytest.approx([0.5, 50.0, 500.0], abs=1e-4)
+    for model, levels in {"top": [0], "deep": [1, 2], "whole": [0, 1, 2]}.items():
+        alone = score(several[model], TRUTH, metrics=["rmse", "acc"], climatology=CLIM)
+        mine = together.sel(model=model)
+        for name in alone.data_vars:
+            part = mine[name].isel(depth=levels) if "depth" in alone[name].dims else mine[name]
+            np.testing.assert_array_equal(part.values, alone[name].values, err_msg=f"{model} {name}")
+        absent = [level for level in range(3) if level not in levels]
+        assert np.isnan(mine.thetao_rmse.isel(depth=absent)).all()
+
+
+def test_a_variable_on_levels_in_one_model_alone_is_refused():
+    flat = forecast(2)
+    flat["thetao"] = flat["thetao"].isel(depth=0, drop=True)
+    with pytest.raises(InputError, match="thetao: has a depth in whole and none in flat"):
+        score({"whole": forecast(1), "flat": flat}, TRUTH, variables=["thetao"])
+
+
 def test_a_store_is_read_once():
     fc = forecast()
     read = []
