@@ -132,7 +132,7 @@ def forecast(
     to: To,
     lead: Annotated[str, typer.Option(help="Longest lead.")] = "10D",
     forcing: Annotated[
-        str, typer.Option(help="persisted, climatology, observed (a simulation), or a forecast of the atmosphere.")
+        str, typer.Option(help="persisted, climatology, observed (a simulation), a forecast's store or a run.")
     ] = "persisted",
     forcing_within: Annotated[str, typer.Option(help="How old that forecast may be at the start.")] = "0D",
     forcing_regrid: Annotated[bool, typer.Option("--forcing-regrid", help="Bring it to the ocean's grid.")] = False,

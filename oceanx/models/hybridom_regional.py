@@ -29,7 +29,7 @@ from oceanx.physics.relaxation import relaxation_zone, relaxed
 from oceanx.physics.vorticity_core import VorticityCoreConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields, Forcing, State
-from oceanx.vocabulary.channels import CLIMATOLOGY, Task
+from oceanx.vocabulary.channels import CLIMATOLOGY, PARENT, Task
 from oceanx.vocabulary.config import Config
 from oceanx.vocabulary.errors import InputError
 
@@ -39,7 +39,6 @@ from .hybridom_gating import FluxGating
 from .hybridom_physics import Physics
 from .named_network import NamedNetwork, Statistics
 
-PARENT = "_parent"  # suffix of a parent's fields, which travel as forcing on the fine grid
 NEEDED = ("thetao", "so", "uo", "vo")  # of the parent, for its fluxes
 
 

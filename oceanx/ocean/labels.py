@@ -121,16 +121,21 @@ def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:
     InputError
         If there is no such forecast, it cannot be read, or it breaks the contract.
     """
+    ds = opened(path)
+    check(ds, values=values, where=str(path))
+    # A store lists its arrays in any order; readers like the vocabulary's.
+    return ds[[name for name in VARIABLES if name in ds.data_vars]]
+
+
+def opened(path: Path | str) -> xr.Dataset:
+    """What a Zarr store or NetCDF file holds, lazily and as it is; `InputError` if it cannot be read."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such forecast")
     try:
-        ds = xr.open_zarr(path, consolidated=False) if path.is_dir() else xr.open_dataset(path, chunks={})
+        return xr.open_zarr(path, consolidated=False) if path.is_dir() else xr.open_dataset(path, chunks={})
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a forecast: {' '.join(str(error).split())[:200]}") from None
-    check(ds, values=values, where=str(path))
-    # A store lists its arrays in any order; readers like the vocabulary's.
-    return ds[[name for name in VARIABLES if name in ds.data_vars]]
 
 
 class _Accessor(Generic[T]):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, model_validator
 from .config import Config
 
 CLIMATOLOGY = "_climatology"  # suffix of a climatology that travels as forcing
+PARENT = "_parent"  # suffix of the fields of a coarser ocean around a region, which do so too
 
 
 def _offset(text: str) -> str:

@@ -14,17 +14,15 @@ import xarray as xr
 
 from oceanx import seam
 from oceanx.ocean import labels
-from oceanx.tensors.integrate import rollout
-from oceanx.tensors.state import State
-from oceanx.vocabulary.channels import Task
+from oceanx.vocabulary.channels import PARENT, Task
 from oceanx.vocabulary.errors import InputError
-from oceanx.vocabulary.names import VARIABLES
 from oceanx.vocabulary.progress import Progress
 
-from .atmosphere import Atmosphere, Told, atmosphere, steps
+from .atmosphere import Told, atmosphere
 from .batching import missing_times
 from .forecast_store import ForecastStore
 from .model import Model
+from .stepping import NOW, Atmosphere, beginning, of_the_air, stepped
 
 Dates = str | np.datetime64 | pd.Timestamp | slice | Sequence[Any]
 
@@ -62,12 +60,13 @@ def forecast(
         What the model is told about the future atmosphere. `persisted` keeps the start date's, `climatology` gives
         the day-of-year mean, and `observed` takes what happened: that is a simulation, and recorded as one. A labelled
         forecast of the atmosphere (a Dataset, or the path of a store) gives what was forecast: of every day the mean,
-        if it has several values a day. A Model steps an atmosphere of its own alongside. `oceanx_forcing`, an attribute
-        of the result, says what it was.
+        if it has several values a day. A Model (or the path of a run) steps an atmosphere of its own alongside; where
+        its Task asks for variables that the ocean steps, it is told them as they are forecast. `oceanx_forcing`, an
+        attribute of the result, says what it was.
     forcing_within
         How many days before a start date the forecast of the atmosphere may have begun, the latest being taken.
     forcing_regrid
-        Bring the forecast of the atmosphere to the Dataset's grid, conservatively.
+        Bring the atmosphere to the Dataset's grid, conservatively, and the ocean to that of an atmosphere alongside.
     to
         Write the forecasts to this Zarr store, start date by start date, and return it lazily. Without it they are
         returned in memory.
@@ -91,30 +90,24 @@ def forecast(
     task = model.task_for(ds)
     starts = start_dates(init_time, ds)
     leads = lead_times(lead, task)
-    air = atmosphere(forcing, model, ds, task, starts, leads, within=forcing_within, regrid=forcing_regrid)
-    stored = np.concatenate([[np.timedelta64(0, "ns")], leads]) if analysis else leads
-    template = _template(model, ds, task, starts, stored, air)
+    grid = seam.grid_of(ds, task.prognostic)
+    mask = seam.wet_mask(grid)
+    air = atmosphere(forcing, model, ds, task, starts, leads, mask, within=forcing_within, regrid=forcing_regrid)
+    template = _template(model, ds, task, starts, np.append(NOW, leads) if analysis else leads, air, grid)
     together = starts_at_once(template)
-    blocks = [slice(first, min(first + together, len(starts))) for first in range(0, len(starts), together)]
-
-    def made(at: slice) -> xr.Dataset:
-        return _some(model, ds, task, starts[at], leads, air, analysis, template)
-
-    if to is None:
-        parts = []
-        for at in blocks:
-            parts.append(made(at))
-            if progress:
-                progress("forecast", at.stop, len(starts))
-        whole = xr.concat(parts, "init_time", combine_attrs="override")
-        return labels.label(whole, attrs=template.attrs)
-    store = ForecastStore(to, template, together, resume=resume, overwrite=overwrite)
-    for at in blocks:
-        if at.start not in store.done:
-            store.write(made(at), at)
+    store = ForecastStore(to, template, together, resume=resume, overwrite=overwrite) if to is not None else None
+    parts = []
+    for first in range(0, len(starts), together):
+        at = slice(first, min(first + together, len(starts)))
+        if store is None:
+            parts.append(_some(model, ds, task, starts[at], leads, air, template))
+        elif first not in store.done:
+            store.write(_some(model, ds, task, starts[at], leads, air, template), at)
         if progress:
             progress("forecast", at.stop, len(starts))
-    return store.publish()
+    if store is not None:
+        return store.publish()
+    return labels.label(xr.concat(parts, "init_time", combine_attrs="override"), attrs=template.attrs)
 
 
 def start_dates(init_time: Dates, ds: xr.Dataset) -> np.ndarray:
@@ -171,52 +164,25 @@ def _some(
     starts: np.ndarray,
     leads: np.ndarray,
     air: Atmosphere,
-    analysis: bool,
     template: xr.Dataset,
 ) -> xr.Dataset:
     """Forecasts of a few start dates, as one batch."""
-    there = seam.select(ds, task.prognostic).sel(time=starts).load()
     mask = seam.wet_mask(template)
-    where = f"{starts[0]} to {starts[-1]}"
-    fields = seam.to_fields(there, task.prognostic)
-    filled = seam.fill_land(fields, mask, where)
-    state = State({n: torch.nan_to_num(fields[n].float()) if _of_the_air(n) else filled[n] for n in fields})
-    told = steps(model, task, starts, leads, air, mask)
-    states = [*([state] if analysis else []), *rollout(model, state, told)]
+    state = beginning(ds, task, starts, mask)
+    states = [state, *stepped(model, task, state, starts, leads, air.begin(starts), mask)]
+    states = states[-template.sizes["lead_time"] :]  # with the analysis where it is wanted
     named = {}
     for name in task.prognostic.names:
         # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
         cube = torch.stack([x[name] for x in states], dim=1)
-        volume = name in task.prognostic.volume
-        wet = (
-            torch.ones_like(mask[:1], dtype=torch.bool) if _of_the_air(name) else (mask if volume else mask[:1]).bool()
-        )
-        _refuse_blow_up(name, cube, wet, starts, template.lead_time.values)
-        values = torch.where(wet, cube, torch.nan).numpy()
-        dims = ("init_time", "lead_time", "depth", "latitude", "longitude")
-        kept = dims if volume else tuple(d for d in dims if d != "depth")
-        named[name] = (kept, values if volume else values[:, :, 0], template[name].attrs)
+        values = (cube if of_the_air(name) else torch.where(seam.wet_of(state[name], mask), cube, torch.nan)).numpy()
+        dims = ("init_time", "lead_time", *(d for d in template[name].dims[2:]))
+        named[name] = (dims, values if "depth" in dims else values[:, :, 0], template[name].attrs)
     return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
 
 
-def _of_the_air(name: str) -> bool:
-    """Whether a variable has values on land."""
-    return name in VARIABLES and VARIABLES[name].realm == "atmosphere"
-
-
-def _refuse_blow_up(name: str, cube: torch.Tensor, wet: torch.Tensor, starts: np.ndarray, leads: np.ndarray) -> None:
-    """`InputError` naming the first start date and lead at which a model's sea is no longer a number."""
-    bad = (~cube.isfinite() & wet).flatten(2).any(2).nonzero()
-    if len(bad):
-        start, lead = (int(at) for at in bad[0])
-        raise InputError(
-            f"{name}: the model's sea is no longer a number {pd.Timedelta(leads[lead])} after {starts[start]}; nothing "
-            "of this start date is kept. Train the model with longer rollouts, or forecast to a shorter lead"
-        )
-
-
 def _template(
-    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, air: Atmosphere
+    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, air: Atmosphere, grid: xr.Dataset
 ) -> xr.Dataset:
     """The forecast Dataset without its numbers: every label, attribute and coordinate, nothing computed."""
     chosen = seam.select(ds, task.prognostic)
@@ -229,8 +195,10 @@ def _template(
         empty = dask.array.full(shape, np.nan, dtype="float32", chunks=(1, *shape[1:]))
         attrs = {k: v for k, v in chosen[name].attrs.items() if k != "cell_methods"}
         variables[name] = (dims, empty, attrs)
-    coords = {"init_time": starts, "lead_time": leads, **seam.grid_of(ds, task.prognostic).coords}
-    mode = {"oceanx_forcing": air.said} if task.forcing.names else {}
+    coords = {"init_time": starts, "lead_time": leads, **grid.coords}
+    mode = {"oceanx_forcing": air.said, **air.attrs} if task.forcing.names else {}
+    if any(name.endswith(PARENT) for name in task.forcing.names):
+        mode["oceanx_parent"] = str(ds.attrs.get("oceanx_parent", "unknown"))
     attrs = {
         "title": f"Ocean forecasts by {model.name}",
         "source": f"oceanx {version('oceanx')}, model {model.name}",

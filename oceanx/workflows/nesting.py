@@ -13,8 +13,8 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
 from oceanx import seam
-from oceanx.models.hybridom_regional import PARENT
 from oceanx.ocean import grid
+from oceanx.vocabulary.channels import PARENT
 from oceanx.vocabulary.errors import InputError
 
 NESTED = ("thetao", "so", "uo", "vo", "zos")
@@ -22,6 +22,8 @@ NESTED = ("thetao", "so", "uo", "vo", "zos")
 
 def nested(ds: xr.Dataset, parent: xr.Dataset, names: Iterable[str] = NESTED) -> xr.Dataset:
     """The Dataset with the parent's fields on its grid, levels and days beside its own, as `<name>_parent`; lazily.
+
+    The attribute `oceanx_parent` says whether the parent is an analysis or a forecast, and whose; forecasts keep it.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def nested(ds: xr.Dataset, parent: xr.Dataset, names: Iterable[str] = NESTED) ->
             f"{int(lacking.sum()) - 1} more times of the fine ocean; "
             "cut it to the parent's times, or give both the same stamps"
         )
-    return ds.assign(laid.sel(time=ds.time).data_vars)
+    return ds.assign(laid.sel(time=ds.time).data_vars).assign_attrs(oceanx_parent=_what(parent))
 
 
 def laid_on(parent: xr.Dataset, ds: xr.Dataset, names: Iterable[str] = NESTED) -> xr.Dataset:
@@ -171,6 +173,15 @@ def _by_time(parent: xr.Dataset) -> xr.Dataset:
         .assign_coords(lead_time=valid)
         .rename(lead_time="time")
     )
+
+
+def _what(parent: xr.Dataset) -> str:
+    """In words, what a parent is."""
+    if "lead_time" not in parent.dims:
+        return f"analysis: {parent.attrs.get('title', 'untitled')}"
+    begun = np.datetime_as_string(np.ravel(parent.init_time.values)[0], unit="h")
+    told = f", itself told: {parent.attrs['oceanx_forcing']}" if "oceanx_forcing" in parent.attrs else ""
+    return f"forecast by {parent.attrs.get('oceanx_model', 'an unnamed model')}, begun {begun}{told}"
 
 
 def _said(attrs: dict[str, object]) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oceanx as ox
+from oceanx import cli
 from oceanx.ocean import labels
 from oceanx.ocean.climatology import at
 from oceanx.tensors.state import Forcing, State
@@ -21,6 +24,7 @@ from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
 from oceanx.workflows.model import Model
+from oceanx.workflows.train_config import TrainConfig
 
 AIR = Channels(surface=("u10",))
 TASK = Task(prognostic=Channels(surface=("zos",)), forcing=AIR)
@@ -91,7 +95,9 @@ def test_the_latest_that_is_old_enough(ocean: xr.Dataset) -> None:
     assert fc.attrs["oceanx_forcing"] == "forecast by zephyr, begun up to 2 d before the start"
     same(fc, "2001-12-06", by_hand(ocean, "2001-12-06", list(air.u10.values[1, 2:5])))
     same(fc, "2001-12-08", by_hand(ocean, "2001-12-08", list(air.u10.values[2, :3])))
-    with pytest.raises(InputError, match="no forecast begins on 2001-12-06, or say how old one may be; it has 2001-12"):
+    with pytest.raises(
+        InputError, match="no forecast begins on 2001-12-06, or say how old one may be, forcing_within; it has"
+    ):
         ox.forecast(WINDY, ocean, "2001-12-06", "3D", forcing=air)
     with pytest.raises(InputError, match="no forecast begins on 2001-12-07, nor up to 2 days before"):
         ox.forecast(WINDY, ocean, "2001-12-07", "3D", forcing=air, forcing_within="2D")
@@ -105,6 +111,21 @@ def test_six_hourly_values_become_days(ocean: xr.Dataset, hour: int) -> None:
     days = [air.u10.values[0, first + 4 * i : first + 4 * i + 4].mean(0) for i in range(3)]
     same(fc, "2001-12-05", by_hand(ocean, "2001-12-05", days))
     assert "means of 4 values a day" in fc.attrs["oceanx_forcing"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 6, 12])
+@pytest.mark.parametrize("hour", [0, 12])
+def test_the_mean_of_a_day_is_that_of_its_own_hours(ocean: xr.Dataset, hour: int, step: int) -> None:
+    """A wind of as many m/s as the date has days, and a daily cycle whose mean is 0 over [D, D + 1) alone."""
+    init = pd.Timestamp(f"2001-12-05T{hour:02d}")
+    air = weather(ocean, [str(init)], hourly(96 // step, step))
+    valid = init + pd.to_timedelta(hourly(96 // step, step))
+    wind = valid.day + np.cos(2 * np.pi * (valid.hour - 9) / 24) + 5 * np.cos(np.pi * (valid.hour - 6) / 24)
+    cycle = (np.cos(np.pi * (np.arange(0, 24, step) - 6) / 24) * 5).mean()
+    air["u10"][0] = np.asarray(wind, "float32")[:, None, None]
+    fc = ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=air)
+    days = [np.full(ocean.u10.shape[1:], day + cycle) for day in (6, 7, 8)]
+    same(fc, "2001-12-05", by_hand(ocean, "2001-12-05", days))
 
 
 def test_rates_stand_for_the_time_before_them(ocean: xr.Dataset) -> None:
@@ -154,13 +175,21 @@ def test_a_forecast_of_what_happened_is_as_good_as_observing_it(ocean: xr.Datase
         (lambda air: air.expand_dims(member=2), "has 2 members; choose one"),
         (lambda air: air.isel(init_time=0, drop=True), "expected a forecast with init_time and lead_time"),
         (lambda air: air.assign_coords(longitude=air.longitude + 1), "longitude: grids differ"),
+        (
+            lambda air: air.assign(u10=air.u10.assign_attrs(units="km h-1")),
+            "u10: found units='km h-1', expected 'm s-1'",
+        ),
+        (
+            lambda air: air.assign_coords(lead_time=[1, 2, 3, 4]),
+            "lead_time: found int64, expected timedelta64; its writer left out",
+        ),
         (lambda air: air.where(air.longitude < -16), r"u10: \d+ wet cells are NaN at .* it must cover the whole sea"),
     ],
 )
 def test_an_atmosphere_that_will_not_do(ocean: xr.Dataset, change, message: str) -> None:
     air = change(weather(ocean, ["2001-12-05"], daily(4)))
     for name in air.data_vars:
-        air[name].attrs = VARIABLES[str(name)].attrs
+        air[name].attrs = VARIABLES[str(name)].attrs | air[name].attrs
     with pytest.raises(InputError, match=message) as caught:
         ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=air)
     assert "\n" not in str(caught.value)
@@ -170,11 +199,31 @@ def test_other_words_and_files_are_refused(ocean: xr.Dataset, tmp_path: Path) ->
     with pytest.raises(InputError, match=r"no/air\.zarr.*choose observed, persisted or climatology, or give the path"):
         ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing="no/air.zarr")
     ocean[["u10"]].to_zarr(tmp_path / "analyses.zarr", consolidated=False)
-    with pytest.raises(InputError, match=r"analyses\.zarr: no dimension 'init_time'"):
+    with pytest.raises(
+        InputError, match=r"analyses\.zarr: found dimensions .*expected a forecast with init_time and lead_time"
+    ):
         ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=tmp_path / "analyses.zarr")
     air = weather(ocean, ["2001-12-05"], daily(4))
     with pytest.raises(InputError, match="forcing_within='soon' is no duration"):
         ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=air, forcing_within="soon")
+
+
+def test_what_it_was_told_itself_is_told(ocean: xr.Dataset) -> None:
+    """A simulation of the atmosphere does not become a forecast by being stored."""
+    air = weather(ocean, ["2001-12-05"], daily(3)).assign_attrs(oceanx_forcing="observed (a simulation)")
+    fc = ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=air, forcing_regrid=True)
+    assert fc.attrs["oceanx_forcing"] == (
+        "forecast by zephyr, begun on the start date, itself told: observed (a simulation)"
+    )
+
+
+def test_what_else_a_forecast_holds_does_not_matter(ocean: xr.Dataset, tmp_path: Path) -> None:
+    """Such as geopotential, which has no name of ours."""
+    air = weather(ocean, ["2001-12-05"], daily(3))
+    air.assign(z500=air.u10.drop_attrs() * 100).to_zarr(tmp_path / "air.zarr", consolidated=False)
+    for source in (tmp_path / "air.zarr", xr.open_zarr(tmp_path / "air.zarr", consolidated=False)):
+        fc = ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=source)
+        same(fc, "2001-12-05", by_hand(ocean, "2001-12-05", list(air.u10.values[0])))
 
 
 def test_another_atmosphere_is_not_the_same_forecast(ocean: xr.Dataset, tmp_path: Path) -> None:
@@ -192,60 +241,6 @@ def test_another_atmosphere_is_not_the_same_forecast(ocean: xr.Dataset, tmp_path
     same(fc, "2001-12-05", by_hand(ocean, "2001-12-05", list(air.u10.values[0])))
 
 
-class TestAlongside:
-    """A Model of the atmosphere, stepped from the same start dates."""
-
-    def test_its_state_is_what_the_ocean_is_told(self, ocean: xr.Dataset) -> None:
-        def falling(state: State, forcing: Forcing) -> State:
-            return State({name: field / 2 for name, field in state.items()})
-
-        air = Model("falling", falling, task=Task(prognostic=Channels(surface=("u10", "t2m"))))
-        fc = ox.forecast(WINDY, ocean, ["2001-12-05", "2001-12-07"], "3D", forcing=air)
-        assert fc.attrs["oceanx_forcing"] == "stepped alongside by falling"
-        for start in ("2001-12-05", "2001-12-07"):
-            wind = ocean.u10.sel(time=start).values
-            same(fc, start, by_hand(ocean, start, [wind / 2, wind / 4, wind / 8]))
-
-    def test_persistence_and_climatology_are_atmospheres_too(self) -> None:
-        ds = toy_dataset.ocean(400, start="2001-01-01")
-        air = Task(prognostic=AIR)
-        persisted = ox.forecast(WINDY, ds, "2002-01-20", "3D")
-        kept = ox.forecast(WINDY, ds, "2002-01-20", "3D", forcing=Model("kept", ox.persistence().step, task=air))
-        xr.testing.assert_allclose(kept.zos, persisted.zos)
-        usual = ox.climatology(ds.sel(time="2001"), task=air)
-        fc = ox.forecast(WINDY, ds, "2002-01-20", "3D", forcing=usual)
-        days = at(usual.climatology, pd.date_range("2002-01-21", periods=3).values).u10.values
-        same(fc, "2002-01-20", by_hand(ds, "2002-01-20", list(days)))
-
-    def test_it_is_the_same_as_its_forecast_in_a_store(self, ocean: xr.Dataset, tmp_path: Path) -> None:
-        """On land too, where the air has a value and networks look."""
-
-        def everywhere(state: State, forcing: Forcing) -> State:
-            return State({"zos": state["zos"] + forcing.next["u10"].mean((-2, -1), keepdim=True)})
-
-        def falling(state: State, forcing: Forcing) -> State:
-            return State({name: field / 2 for name, field in state.items()})
-
-        model = Model("everywhere", everywhere, task=TASK)
-        air = Model("falling", falling, task=Task(prognostic=AIR))
-        made = ox.forecast(air, ocean, "2001-12-05", "3D", to=tmp_path / "air.zarr")
-        labels.check(made)
-        np.testing.assert_array_equal(made.u10.isel(init_time=0, lead_time=0), ocean.u10.sel(time="2001-12-05") / 2)
-        stored, alongside = (
-            ox.forecast(model, ocean, "2001-12-05", "3D", forcing=how) for how in (tmp_path / "air.zarr", air)
-        )
-        xr.testing.assert_equal(stored.zos, alongside.zos)
-        assert "forecast by falling" in stored.attrs["oceanx_forcing"]
-
-    def test_one_that_does_not_fit_is_refused(self, ocean: xr.Dataset) -> None:
-        calm = Model("calm", lambda state, forcing: state, task=Task(prognostic=Channels(surface=("t2m",))))
-        with pytest.raises(InputError, match=r"forcing calm: does not step \['u10'\]"):
-            ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=calm)
-        quick = Model("quick", lambda state, forcing: state, task=Task(prognostic=AIR, step="6h"))
-        with pytest.raises(InputError, match="forcing quick: steps by 6h, the forecast by 1D"):
-            ox.forecast(WINDY, ocean, "2001-12-05", "3D", forcing=quick)
-
-
 def test_a_model_s_own_climatology_is_an_atmosphere() -> None:
     ds = toy_dataset.ocean(400, start="2001-01-01")
     usual = ox.climatology(ds.sel(time="2001"), task=Task(prognostic=Channels(surface=("zos", "u10"))))
@@ -257,3 +252,55 @@ def test_a_model_s_own_climatology_is_an_atmosphere() -> None:
     for now, later in pairwise(days):
         expected.append(zos := zos + later + now / 1000)
     same(fc, "2002-01-20", np.stack(expected))
+
+
+def test_each_kind_at_a_prompt(tiny: TrainConfig, tmp_path: Path, monkeypatch, capfd) -> None:
+    """What is right leaves with 0 and says what it was, what is wrong leaves with 2, one line and no store."""
+    monkeypatch.chdir(tmp_path)
+    ds = toy_dataset.ocean(400, start="2001-01-01")
+    ds.to_zarr("ocean.zarr", consolidated=False)
+    weathers = Task(prognostic=Channels(surface=("u10", "t2m")), forcing=Channels(surface=("zos",)), anomalies=True)
+    ox.train(TrainConfig.parse(tiny.dump() | {"train": None}), ds, "ocean")
+    sky = ox.train(TrainConfig.parse(tiny.dump() | {"train": None, "task": weathers.dump(), "weights": {}}), ds, "sky")
+    quick = Model("quick", ox.persistence().step, task=Task(prognostic=weathers.prognostic, step="6h"))
+    air = ox.forecast(quick, ds, ["2001-12-05", "2001-12-08"], "4D", to="air.zarr")
+    air.load().assign_coords(longitude=air.longitude + 0.1).drop_encoding().to_zarr("east.zarr", consolidated=False)
+    air.drop_encoding()[["u10"]].to_zarr("wind.zarr", consolidated=False)
+
+    def forecast(forcing: str, *words: str) -> tuple[int, str]:
+        options = ["--data", "ocean.zarr", "--init", "2001-12-05", "--lead", "3D", "--to", "fc", *words]
+        monkeypatch.setattr(sys, "argv", ["oceanx", "forecast", "ocean", "--forcing", forcing, *options])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code or 0, capfd.readouterr().err  # type: ignore[return-value]
+
+    for forcing, words, said in (
+        ("persisted", (), "persisted"),
+        ("climatology", (), "climatology"),
+        ("observed", (), "observed (a simulation: the future atmosphere was known)"),
+        ("air.zarr", (), "forecast by quick (air.zarr), begun on the start date, means of 4 values a day"),
+        ("air.zarr", ("--init", "2001-12-06", "--lead", "2D", "--forcing-within", "1D"), "begun up to 1 d before"),
+        ("east.zarr", ("--forcing-regrid",), "regridded"),
+        ("sky", (), "stepped alongside by sky, told of zos as forecast"),
+    ):
+        code, err = forecast(forcing, *words, "--overwrite")
+        assert code == 0, err
+        fc = labels.open_forecast("fc")
+        assert said in fc.attrs["oceanx_forcing"]
+    beside = ox.forecast(ox.load("ocean"), ds, "2001-12-05", "3D", forcing=ox.load("sky"))
+    xr.testing.assert_equal(fc.thetao.load(), beside.thetao)
+    assert fc.attrs["oceanx_forcing_config"] == sky.about["config"]
+    for forcing, words, said in (
+        ("air.zarr", ("--lead", "4D"), "does not hold 2001-12-09, lead 4 days; its last whole day is 2001-12-08"),
+        ("air.zarr", ("--init", "2001-12-06"), "no forecast begins on 2001-12-06, or say how old one may be"),
+        ("air.zarr", ("--init", "2001-12-07", "--forcing-within", "1D"), "nor up to 1 days before"),
+        ("east.zarr", (), "longitude: grids differ: .*--forcing-regrid"),
+        ("wind.zarr", (), r"forcing wind.zarr: lacks \['t2m'\]"),
+        ("ocean.zarr", (), "expected a forecast with init_time and lead_time"),
+        ("ocean", (), r"forcing ocean: does not step \['u10', 't2m'\], which the forecast is told"),
+        ("skies", (), "forcing 'skies': choose observed, persisted or climatology"),
+    ):
+        code, err = forecast(forcing, *words, "--to", "wrong")
+        assert code == 2
+        assert re.fullmatch(f"error: .*{said}.*\n", err), err
+        assert not Path("wrong").exists()

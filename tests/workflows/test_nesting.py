@@ -49,6 +49,7 @@ def test_a_plane_stays_a_plane_on_the_fine_cells(lazy):
         xr.testing.assert_identical(found[name], fine[name])
     assert found.thetao_parent.attrs["units"] == "degrees_C"
     assert "parent" in found.thetao_parent.attrs["long_name"]
+    assert found.attrs["oceanx_parent"] == "analysis: untitled"
 
 
 @settings(max_examples=10, deadline=None)
@@ -86,7 +87,8 @@ def test_one_forecast_is_a_parent_on_the_days_it_is_valid_for():
     days = np.arange(3) * np.timedelta64(1, "D").astype("timedelta64[ns]")
     forecast = coarse.rename(time="lead_time").assign_coords(lead_time=days)
     forecast = forecast.expand_dims(init_time=coarse.time.values[:1])
-    laid = nested(fine, forecast, NAMES)
+    laid = nested(fine, forecast.assign_attrs(oceanx_model="coarse one", oceanx_forcing="persisted"), NAMES)
+    assert laid.attrs["oceanx_parent"] == "forecast by coarse one, begun 2001-01-01T00, itself told: persisted"
     np.testing.assert_array_equal(laid.thetao_parent.values, nested(fine, coarse, NAMES).thetao_parent.values)
     two = xr.concat([forecast, forecast.assign_coords(init_time=coarse.time.values[1:2])], "init_time")
     with pytest.raises(InputError, match="2 forecasts; choose one"):
