@@ -26,7 +26,7 @@ from torch import nn
 from oceanx.nn.encoder_attention import EncoderAttentionConfig
 from oceanx.nn.registry import NetConfig
 from oceanx.physics import courant
-from oceanx.physics.coefficients import CoefficientConfig
+from oceanx.physics.coefficients import CoefficientConfig, logged
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.integrate import euler
 from oceanx.tensors.state import Forcing, Increment, State, Tendency
@@ -184,10 +184,8 @@ class NeuralOGCM(nn.Module):
         return physics.moving(x, flow, mixing) + physics.pushed(x, flow) + physics.rotated(x)
 
     def coefficients(self) -> dict[str, float]:
-        """Viscosity and diffusivity in m2 s-1, for a log; nothing without physics."""
-        if self.physics is None:
-            return {}
-        return {"viscosity": self.physics.viscosity.value(), "diffusivity": self.physics.diffusivity.value()}
+        """Viscosity and diffusivity by their units, for a log; nothing without physics."""
+        return logged(self)
 
 
 def _closure(network: NamedNetwork | None, x: State, forcing: Forcing, hints: Increment | None) -> Increment:

@@ -100,14 +100,12 @@ def batches(
 
 def loader(windows: Windows | Patches, sampler: Sampler[list[int]], workers: int = 0) -> DataLoader[Window]:
     """The DataLoader of windows in a sampler's order; workers are started clean, never forked with open files."""
-    whole = windows.windows if isinstance(windows, Patches) else windows
     if workers:
         return DataLoader(
             windows, batch_sampler=sampler, num_workers=workers, collate_fn=_as_it_is,  # type: ignore[arg-type]
             multiprocessing_context="forkserver", persistent_workers=True,
         )  # fmt: skip
-    kind = DataLoader if whole.in_memory else _Ahead
-    return kind(windows, batch_sampler=sampler, collate_fn=_as_it_is)  # type: ignore[arg-type]
+    return _Ahead(windows, batch_sampler=sampler, collate_fn=_as_it_is)  # type: ignore[arg-type]
 
 
 class _Ahead(DataLoader[Window]):

@@ -17,7 +17,7 @@ from oceanx.vocabulary.errors import InputError
 
 from .processes import Processes
 from .runs import Run, restore, save_tensors, tensors
-from .sharding import like, local, whole
+from .sharding import like, local, scatter, whole
 from .train_config import TrainConfig
 
 _FILE = "checkpoint.safetensors"
@@ -97,6 +97,8 @@ class Checkpoint:
         if not path.exists():
             return
         saved = tensors(path)
+        if "iteration" not in saved:
+            raise InputError(f"{path}: does not say its iteration; it is no checkpoint of oceanx, but weights perhaps")
         own = self.model.state_dict()
         found = _below(saved, _MODEL)
         found |= {name: like(own[name], found[name]) for name in own if name in found}
@@ -104,7 +106,7 @@ class Checkpoint:
         for name, value in _below(saved, _AVERAGE).items():
             self.average[name] = like(own[name], value.to(self.average[name].device))
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(saved, _OPTIMISER, needed=False).items():
+        for name, value in _below(saved, _OPTIMISER).items():
             index, slot = name.split(".", 1)
             parameter = self.optimiser.param_groups[0]["params"][int(index)]
             slots.setdefault(int(index), {})[slot] = like(parameter, value)
@@ -125,6 +127,7 @@ class Checkpoint:
             yield
             for name, value in own.items():
                 local(value).copy_(last[name])
+            scatter(self.model)
 
     def finish(self) -> None:
         """Write the last checkpoint and the weights that `load` takes; `InputError` if they are no numbers."""
@@ -161,8 +164,5 @@ class Checkpoint:
                 files.remove(old)
 
 
-def _below(saved: dict[str, Tensor], prefix: str, needed: bool = True) -> dict[str, Tensor]:
-    found = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
-    if needed and not found:
-        raise InputError(f"{_FILE}: has nothing under {prefix!r}; it is not a checkpoint of oceanx")
-    return found
+def _below(saved: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from oceanx.vocabulary.errors import InputError
 from .batching import Window, Windows
 from .checkpoints import Checkpoint
 from .learner import Learner
+from .train_config import TrainConfig
 
 PATIENCE = 20  # iterations before the usual loss is known well enough to tell an explosion
 
@@ -32,12 +34,16 @@ def refuse_divergence(
     found = f"{learner.worst(batch)}, in windows from {dates()}"
     # A variable that is no number says more than one that is only far off.
     said = sorted(learner.here.everyones(found), key=lambda each: "no number" not in each)[0]
-    times = f"{loss / checkpoint.usual:.3g} times its running mean" if explodes else "no longer a number"
+    times, remedy = "no longer a number", "or train anew with a lower learning_rate"
+    if math.isfinite(loss + norm):
+        times = f"{loss / checkpoint.usual:.3g} times its running mean"
+        larger = f"--resume and explodes larger than {checkpoint.config.explodes:g}"
+        remedy = f"train anew with a lower learning_rate, or go on with {larger}"
 
     def refuse() -> None:
         raise InputError(
             f"{checkpoint.run}: the loss is {times} at iteration {checkpoint.iteration + 1}: {said}; the last good "
-            "checkpoint stays. Lower learning_rate, or look at the data of these days"
+            f"checkpoint stays. Look at the data of these days, {remedy}"
         )
 
     learner.here.first_alone(refuse)
@@ -56,17 +62,28 @@ def memory_explained(learner: Learner) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         config, stage, processes = learner.config, learner.stage, learner.here.count
-        windows = stage.batch_size // processes
+        at_once = stage.batch_size // processes // config.accumulate
+        parts = _more_parts(config, processes)
         knobs = {
             "recompute=true": not config.recompute and stage.rollout > 1,
-            f"accumulate={2 * config.accumulate}": windows % (2 * config.accumulate) == 0,
+            f"accumulate={parts}": parts is not None,
             "sharding=full": config.sharding == "none" and processes > 1,
         }
-        others = {"precision=bf16": config.precision == "float32", "a smaller batch_size": windows > 1}
+        others = {"precision=bf16": config.precision == "float32", "a smaller batch_size": at_once > 1}
         resumed, anew = (", ".join(k for k, useful in kind.items() if useful) for kind in (knobs, others))
         remedies = [f"go on with --resume and {resumed}"] if resumed else []
         remedies += [f"train anew with {anew or 'a smaller model, or shorter rollouts'}"]
-        raise InputError(
-            f"the GPU's memory does not hold {windows} windows a process, rolled out {stage.rollout} steps in "
-            f"{config.accumulate} parts ({str(error).splitlines()[0]}); {'; or '.join(remedies)}"
-        ) from None
+        found = f"{_counted(at_once, 'window')} at once, rolled out {_counted(stage.rollout, 'step')}"
+        # PyTorch goes on with how it came about.
+        short = " ".join(re.split(r"(?<=\.)\s+", str(error))[:3]).rstrip(".")
+        raise InputError(f"the GPU's memory does not hold {found} ({short}); {'; or '.join(remedies)}") from None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number > 1)
+
+
+def _more_parts(config: TrainConfig, processes: int) -> int | None:
+    """The next larger number of equal parts that the batches of all stages can be computed in."""
+    shares = [stage.batch_size // processes for stage in config.stages]
+    return next((n for n in range(config.accumulate + 1, min(shares) + 1) if not any(s % n for s in shares)), None)

@@ -77,6 +77,7 @@ class Learner:
         self.stage = stage
         names = frozenset(name for name, _ in self.model.named_parameters() if not _learns(name, stage.learns))
         if self._wrapped is None or names != self.frozen:
+            sharding.scatter(self.model)  # what is gathered stands for the parameters, and is not what learns
             self._wrapped = None
             gc.collect()  # the former wrapper must be gone: it listens to every gradient
             for name, parameter in self.model.named_parameters():

@@ -195,7 +195,9 @@ def restart(path: Path, columns: Sequence[str], iteration: int) -> None:
     rows: list[list[str]] = []
     if iteration and path.exists():
         with path.open(newline="") as file:
-            rows = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) <= iteration]
+            former = list(csv.reader(file))
+        # A row that was cut short as its writer was killed belongs to no iteration.
+        rows = [row for row in former[1:] if len(row) == len(former[0]) and int(row[0]) <= iteration]
     with files.replacing(path, overwrite=True) as building, building.open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -13,6 +15,8 @@ import torch.distributed as dist
 from oceanx.vocabulary.errors import InputError
 
 from .batching import Window
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,33 +66,41 @@ class Processes:
             dist.all_gather_object(words, word)
         return words
 
-    def refuse_different(self, what: str, fingerprint: str) -> None:
-        """`InputError` from rank 0 unless all processes have the same fingerprint; the others leave quietly."""
-        found = self.everyones(fingerprint)
-        other = next((rank for rank, each in enumerate(found) if each != found[0]), None)
+    def refuse_different(self, known: Mapping[str, object], remedy: str) -> None:
+        """`InputError` from rank 0, naming the first thing that another process knows otherwise; the others leave."""
+        said = self.everyones(json.dumps({key: repr(value) for key, value in known.items()}))
+        first, *others = map(json.loads, said)
 
         def refuse() -> None:
-            if other is not None:
-                raise InputError(
-                    f"{what}: process {other} sees other data than process 0 ({found[other]}, not {found[0]}); open "
-                    "the same store on every node"
-                )
+            for rank, other in enumerate(others, start=1):
+                key = next((key for key in first if other.get(key) != first[key]), None)
+                if key is not None:
+                    raise InputError(f"{key}: process {rank} has {other.get(key)}, process 0 {first[key]}; {remedy}")
 
         self.first_alone(refuse)
 
     def first_alone(self, work: Callable[[], object]) -> None:
         """Do this work on rank 0 while the others wait. If it fails there, they leave quietly: it has said why."""
+        self.each(work if self.first else lambda: None)
+
+    def each(self, work: Callable[[], T]) -> T:
+        """What this work gives here, once every process has done it.
+
+        If it fails in some, all leave: the first that failed says why, the others are quiet.
+        """
         error: Exception | None = None
-        if self.first:
-            try:
-                work()
-            except Exception as caught:
-                error = caught
-        failed = self.sum(1.0 if error is not None else 0.0) > 0
-        if error is not None:
-            raise error
-        if failed:
+        try:
+            found = work()
+        except Exception as caught:
+            error = caught
+        failed = self.sums([float(error is not None and rank == self.rank) for rank in range(self.count)])
+        if not any(failed):
+            return found
+        if error is None or any(failed[: self.rank]):
             raise SystemExit(2)
+        if self.rank and isinstance(error, InputError):
+            raise InputError(f"process {self.rank}: {error}") from None
+        raise error
 
 
 @contextmanager

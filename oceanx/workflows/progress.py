@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from oceanx.vocabulary.progress import Progress
 
-_SECONDS = 5.0  # between plain lines about one thing
+_SECONDS = (5.0, 60.0)  # between plain lines about one thing, at first and after some hours
 
 
 @contextmanager
@@ -46,13 +46,15 @@ def _bars() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
+    first: dict[str, float] = {}
     last: dict[str, float] = {}
     begun: set[str] = set()
 
     def progress(what: str, done: int, total: int) -> None:
         kind, now = what.split(",")[0], time.monotonic()
+        pause = min(max((now - first.setdefault(kind, now)) / 20, _SECONDS[0]), _SECONDS[1])
         # Nothing at first: what is quickly done, or refused, needs no line about its beginning.
-        if now - last.setdefault(kind, now) >= _SECONDS or (done >= total and kind in begun):
+        if now - last.setdefault(kind, now) >= pause or (done >= total and kind in begun):
             last[kind] = now
             begun.add(kind)
             print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)

@@ -7,12 +7,15 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
 from oceanx import seam
 from oceanx.data.writing import statistics as stored
 from oceanx.ocean import climatology as climatologies
+from oceanx.ocean import grid
 from oceanx.ocean.statistics import statistics
 from oceanx.vocabulary import files
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels
@@ -81,7 +84,10 @@ def refuse_at_once(
 ) -> None:
     """Raise `InputError` for what labels and names alone can tell: nothing is read yet, nothing written."""
     if not (resume and Path(to).exists()):
+        Path(to).absolute().parent.mkdir(parents=True, exist_ok=True)  # runs stand together in a folder, as runs/first
         files.refuse_existing(to, overwrite=overwrite)
+    if config.sharding == "full" and torch.__version__ < "2.7":
+        raise InputError(f"sharding: full needs PyTorch 2.7 or later, this is {torch.__version__}; leave it out")
     for channels in (config.task.prognostic, config.task.forcing):
         seam.select(ds, channels)
     _refuse_all_land(ds, config)
@@ -133,20 +139,27 @@ def fingerprint(config: TrainConfig) -> str:
     return hashlib.sha256(json.dumps(_deciding(config), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def content_of(ds: xr.Dataset) -> str:
-    """A hash of what every process must see alike: labels, and the values of the first and the last day."""
-    digest = hashlib.sha256(str(ds.attrs.get("oceanx_fingerprint", "")).encode())
-    for name in sorted(map(str, ds.coords)):
-        digest.update(ds[name].values.tobytes())
-    for name in sorted(map(str, ds.data_vars)):
-        for day in (0, -1):
-            digest.update(ds[name].isel(time=day).values.tobytes())
-    return digest.hexdigest()[:16]
+def versions() -> dict[str, str]:
+    """Of what computes."""
+    return {name: version(name) for name in ("oceanx", "torch")}
+
+
+def content_of(ds: xr.Dataset) -> dict[str, str]:
+    """Hashes of what every process must see alike: labels, and the values of the first and the last day."""
+    seen = {str(name): [ds[name].values] for name in ds.coords}
+    seen |= {str(name): [field.isel(time=day).values for day in (0, -1)] for name, field in ds.data_vars.items()}
+    hashes = {name: hashlib.sha256(b"".join(map(_bytes, values))) for name, values in seen.items()}
+    known = {f"data ({name})": digest.hexdigest()[:16] for name, digest in hashes.items()}
+    return {"data": str(ds.attrs.get("oceanx_fingerprint", ""))} | known
+
+
+def _bytes(values: np.ndarray) -> bytes:
+    # Words are objects, of which the array holds but the addresses.
+    return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
 
 
 def _refuse_all_land(ds: xr.Dataset, config: TrainConfig) -> None:
-    grid = seam.grid_of(ds, config.task.prognostic)
-    if not bool(grid.mask.any()):
+    if not bool(seam.grid_of(ds, config.task.prognostic).mask.any()):
         raise InputError("mask: no cell of the task's levels is wet; choose another region, or bake with a right mask")
 
 
@@ -158,16 +171,7 @@ def _create(run: Run, config: TrainConfig, ds: xr.Dataset, *, overwrite: bool, p
         building.save_dataset("grid", seam.grid_of(ds, config.task.prognostic))
         scales = _describe(building, config, ds, progress)
         building.save_dataset("statistics", scales)
-        first, last = (str(pd.Timestamp(ds.time.values[i]).date()) for i in (0, -1))
-        building.note(
-            oceanx=version("oceanx"),
-            torch=version("torch"),
-            config=fingerprint(config),
-            data=str(ds.attrs.get("oceanx_fingerprint", "unknown")),
-            period=f"{first} to {last}",
-            iteration=0,
-            finished=False,
-        )
+        building.note(**versions(), config=fingerprint(config), **_origin(ds), iteration=0, finished=False)
         # A model that cannot be built, or has no such parts, leaves nothing behind.
         refuse_unknown_names(build(config, *described(building)), config)
         if (run / "weights.safetensors").exists():
@@ -225,9 +229,33 @@ def _check_same(run: Run, config: TrainConfig, ds: xr.Dataset) -> None:
                 f"{run}: was started with {key}={known.get(key)!r}, now {wanted[key]!r}; go on with the same config, "
                 "or train into another folder"
             )
-    data = str(ds.attrs.get("oceanx_fingerprint", "unknown"))
-    if run.about.get("data") != data:
-        raise InputError(f"{run}: was started on data {run.about.get('data')}, now {data}; go on with the same store")
+    for key, now in _origin(ds).items():
+        if run.about.get(key) != now:
+            raise InputError(f"{run}: was started on {key} {run.about.get(key)}, now {now}; go on with the same store")
+    _refuse_another_grid(run, seam.grid_of(ds, config.task.prognostic))
+
+
+def _refuse_another_grid(run: Run, now: xr.Dataset) -> None:
+    """`InputError` unless the run was started on this grid: a store's cut-outs have its fingerprint too."""
+    begun = run.dataset("grid")
+    if begun is None:
+        raise InputError(f"{run}: grid.nc is missing; the run folder is not complete, train again")
+    try:
+        grid.same_grid(begun, now)
+    except InputError as error:
+        raise InputError(f"{run}: was started on another grid, {error}, or train into another folder") from None
+    apart = int((begun.mask.values != now.mask.values).sum())
+    if apart:
+        raise InputError(
+            f"{run}: was started with another mask, {apart} cells differ; go on with the same store, or train into "
+            "another folder"
+        )
+
+
+def _origin(ds: xr.Dataset) -> dict[str, str]:
+    """Which data a run is trained on."""
+    first, last = (str(pd.Timestamp(ds.time.values[i]).date()) for i in (0, -1))
+    return {"data": str(ds.attrs.get("oceanx_fingerprint", "unknown")), "period": f"{first} to {last}"}
 
 
 def _deciding(config: TrainConfig) -> dict[str, object]:

@@ -141,7 +141,9 @@ def tensors(path: Path) -> dict[str, Tensor]:
         with safe_open(str(path), framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file, or cut short ({error})") from None
+        raise InputError(
+            f"{path}: not a safetensors file, or cut short ({error}); copy it again, or train again"
+        ) from None
 
 
 def restore(module: nn.Module, saved: dict[str, Tensor], where: Path) -> None:

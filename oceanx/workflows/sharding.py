@@ -12,28 +12,35 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.utils import _pytree
 
-from oceanx.tensors.state import Fields, Increment, State, Tendency
+from oceanx.models.named_network import NamedNetwork
 
 from .processes import Processes
 
 
 def shard(model: nn.Module, here: Processes) -> None:
-    """Share a model's parameters out among the processes, in place: the blocks of its networks one by one.
+    """Share a model's parameters out among the processes, in place: those of its networks, block by block.
 
-    Scalars, such as learned coefficients, stay whole everywhere.
+    What is around the networks stays whole everywhere, and so do scalars such as learned coefficients. PyTorch gathers
+    a module's parameters when tensors pass through it, and it finds them in no State: a model itself is none of these.
     """
-    _see_through_states()
     mesh = init_device_mesh(here.device.type, (here.count,))
-    scalars = {parameter for parameter in model.parameters() if not parameter.dim()}
-    blocks = [block for blocks in model.modules() if isinstance(blocks, nn.ModuleList) for block in blocks]
-    for block in reversed(blocks):
-        if not isinstance(block, nn.ModuleList | nn.ModuleDict | nn.Identity):
-            fully_shard(block, mesh=mesh, ignored_params=scalars)
-    fully_shard(model, mesh=mesh, ignored_params=scalars)
+    for network in (module.net for module in model.modules() if isinstance(module, NamedNetwork)):
+        scalars = {parameter for parameter in network.parameters() if not parameter.dim()}
+        blocks = [block for blocks in network.modules() if isinstance(blocks, nn.ModuleList) for block in blocks]
+        for module in (*reversed(blocks), network):
+            if not isinstance(module, nn.ModuleList | nn.ModuleDict | nn.Identity):
+                module.register_forward_hook(_no_view)
+                fully_shard(module, mesh=mesh, ignored_params=scalars)
+
+
+def scatter(model: nn.Module) -> None:
+    """Forget what was gathered, because the processes' parts have changed since."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -61,8 +68,10 @@ def clip(parameters: Iterable[nn.Parameter], most: float, here: Processes) -> Te
         if not isinstance(gradient, DTensor):
             dist.all_reduce(gradient)
             gradient /= here.count
-    parts = [local(gradient).float().square().sum() for gradient in gradients if isinstance(gradient, DTensor)]
-    square = torch.stack(parts).sum()
+    square = torch.zeros((), device=here.device)
+    for gradient in gradients:
+        if isinstance(gradient, DTensor):
+            square += local(gradient).float().square().sum()
     dist.all_reduce(square)
     square += sum(float(gradient.square().sum()) for gradient in gradients if not isinstance(gradient, DTensor))
     norm = square.sqrt()
@@ -71,12 +80,6 @@ def clip(parameters: Iterable[nn.Parameter], most: float, here: Processes) -> Te
     return norm
 
 
-def _see_through_states() -> None:
-    """Let PyTorch find the tensors in what a model takes and gives: it gathers parameters when they pass by."""
-    for kind in (Fields, State, Increment, Tendency):
-        if kind not in _pytree.SUPPORTED_NODES:
-            _pytree.register_pytree_node(
-                kind,
-                lambda fields: (list(fields.values()), tuple(fields)),
-                lambda values, names, kind=kind: kind(dict(zip(names, values, strict=True))),  # type: ignore[misc]
-            )
+def _no_view(module: nn.Module, given: object, found: object) -> object:
+    """What a module gives, in memory of its own: PyTorch follows it back, which fails if a view is written into."""
+    return found.clone() if isinstance(found, Tensor) and found._is_view() else found

@@ -18,7 +18,7 @@ from .faults import dates, memory_explained, refuse_divergence
 from .learner import Learner, reproducible
 from .logs import Log
 from .processes import processes
-from .run_setup import content_of, former, prepare, refuse_at_once, training_data
+from .run_setup import content_of, former, prepare, refuse_at_once, training_data, versions
 from .runs import Run
 from .stopping import Stopped, Stopping
 from .train_config import TrainConfig
@@ -65,16 +65,19 @@ def train(
     >>> model = ox.load(run)                                                      # doctest: +SKIP
     """
     with processes() as here, reproducible(config.deterministic):
+        asked = config.dump() | {"to": str(to), "resume": resume, "overwrite": overwrite} | versions()
+        here.refuse_different(asked, "start all processes by the same command, in the same environment")
         here.first_alone(lambda: refuse_at_once(config, ds, to, here.count, resume=resume, overwrite=overwrite))
-        known = training_data(ds, config)
-        here.refuse_different("data", content_of(known))
+        known = here.each(lambda: training_data(ds, config))
+        here.refuse_different(content_of(known), "open the same store on every node")
         run = prepare(config, known, to, here, resume=resume, overwrite=overwrite, progress=progress)
         if run.about.get("finished"):
+            here.first_alone(lambda: files.remove(former(run)))
             return run
         learner = Learner(run, config, here)
         checkpoint = Checkpoint(run, learner.model, learner.optimiser, config, here)
         checkpoint.restore()
-        validator = Validator(ds, config, checkpoint)
+        validator = here.each(lambda: Validator(ds, config, checkpoint))
 
         with (
             learner,
@@ -86,7 +89,7 @@ def train(
                 if checkpoint.share() >= stage.until:
                     continue
                 learner.begin(stage, checkpoint.average)
-                windows = _windows(known, run, config, stage.rollout)
+                windows = here.each(partial(_windows, known, run, config, stage.rollout))
                 order = GlobalBatches(
                     len(windows), stage.batch_size, seed=config.seed, rank=here.rank, ranks=here.count,
                     start=checkpoint.iteration, endless=True,
@@ -113,8 +116,7 @@ def train(
                     validator.score_if_due(log)
 
         checkpoint.finish()
-        if here.first:
-            files.remove(former(run))
+        here.first_alone(lambda: files.remove(former(run)))
     return run
 
 

@@ -185,11 +185,6 @@ class Windows(Dataset[Window]):
                 fields[name] = torch.where(wet, field.float(), 0.0) if state else torch.nan_to_num(field.float())
 
     @property
-    def in_memory(self) -> bool:
-        """Whether everything was read already."""
-        return bool(self._kept)
-
-    @property
     def nbytes(self) -> int:
         """Size of everything that the windows read, in bytes."""
         return sum(part.nbytes for part in self._parts.values())

@@ -110,5 +110,9 @@ def test_a_table_keeps_the_rows_up_to_an_iteration(tmp_path: Path) -> None:
     logs.add(path, [(1, "a"), (2, "b"), (2, "c"), (3, "d")])
     logs.restart(path, ("iteration", "value"), 2)
     assert path.read_text().split() == ["iteration,value", "1,a", "2,b", "2,c"]
+    with path.open("a") as file:
+        file.write("1")  # of 12,e: its writer was killed
+    logs.restart(path, ("iteration", "value"), 2)
+    assert path.read_text().split() == ["iteration,value", "1,a", "2,b", "2,c"]
     logs.restart(path, ("iteration", "value"), 0)
     assert path.read_text().split() == ["iteration,value"]

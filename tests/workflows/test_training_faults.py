@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from oceanx.vocabulary.errors import InputError
 from oceanx.workflows import faults, training
 from oceanx.workflows.batching import GlobalBatches, Windows
 from oceanx.workflows.learner import Learner
+from oceanx.workflows.processes import Processes
 from oceanx.workflows.runs import tensors
 from oceanx.workflows.stopping import Stopped, Stopping
 from oceanx.workflows.train_config import TrainConfig
@@ -68,22 +70,59 @@ def test_a_full_gpu_says_which_settings_help(
     tiny: TrainConfig, ocean: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gradients = Learner.gradients
+    long = (
+        "CUDA out of memory. Tried to allocate 3.00 GiB. GPU 0 has a total capacity of 14.74 GiB of which 3.06 MiB is "
+        "free. Of the allocated memory 14 GiB is allocated by PyTorch, and so on. See documentation"
+    )
 
     def full(self: Learner, batch: Any) -> torch.Tensor:
         if self.stage.rollout == 2 and not self.config.recompute:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB\nand so on")
+            raise torch.OutOfMemoryError(long)
         return gradients(self, batch)
 
     monkeypatch.setattr(Learner, "gradients", full)
     with pytest.raises(InputError) as said:
         train(tiny, ocean, tmp_path / "run")
     assert str(said.value) == (
-        "the GPU's memory does not hold 2 windows a process, rolled out 2 steps in 1 parts (CUDA out of memory. Tried "
-        "to allocate 3 GiB); go on with --resume and recompute=true, accumulate=2; or train anew with precision=bf16, "
-        "a smaller batch_size"
+        "the GPU's memory does not hold 2 windows at once, rolled out 2 steps (CUDA out of memory. Tried to allocate "
+        "3.00 GiB. GPU 0 has a total capacity of 14.74 GiB of which 3.06 MiB is free); go on with --resume and "
+        "recompute=true, accumulate=2; or train anew with precision=bf16, a smaller batch_size"
     )
     run = train(changed(tiny, recompute=True), ocean, tmp_path / "run", resume=True)
     assert run.about["finished"]
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "said"),
+    [
+        ({}, 1, "go on with --resume and accumulate=2; or train anew with precision=bf16, a smaller batch_size"),
+        ({"batch_size": [12, 6]}, 1, "go on with --resume and accumulate=2; or .*bf16, a smaller batch_size"),
+        ({"batch_size": [12, 6], "accumulate": 2}, 1, "6 windows at once, rolled out 1 step .*accumulate=3; or "),
+        ({"precision": "bf16"}, 2, "--resume and sharding=full; or train anew with a smaller batch_size$"),
+        (
+            {"precision": "bf16", "sharding": "full"},
+            2,
+            r"\(CUDA out of memory\); train anew with a smaller batch_size$",
+        ),
+        (
+            {"batch_size": [1], "rollout": [4], "iterations": [1]},
+            1,
+            "and recompute=true; or .*precision=bf16$",
+        ),
+        (
+            {"batch_size": [1], "precision": "bf16", "rollout": [4], "iterations": [1], "recompute": True},
+            1,
+            "1 window at once, rolled out 4 steps.*; train anew with a smaller model, or shorter rollouts",
+        ),
+    ],
+)
+def test_only_settings_that_help_are_named(given: dict[str, Any], count: int, said: str, tiny: TrainConfig) -> None:
+    """Those that are set already, or that no stage's batches allow, are left out."""
+    config = changed(tiny, **given)
+    here = Processes(0, count, torch.device("cpu"))
+    learner = SimpleNamespace(config=config, stage=config.stages[0], here=here)
+    with pytest.raises(InputError, match=said), faults.memory_explained(learner):  # type: ignore[arg-type]
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="POSIX signals")

@@ -27,12 +27,16 @@ def together(work: str, *words: object, timeout: float = 120) -> list[subprocess
         )
         for rank in range(2)
     ]  # fmt: skip
-    done = []
     try:
-        for process in started:
-            out, err = process.communicate(timeout=timeout)
-            done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+        started[0].wait(timeout)
+        started[1].wait(timeout)
+    except subprocess.TimeoutExpired:
+        pass  # killed, they still say how far they came: a return code of -9
     finally:
         for process in started:
             process.kill()
-    return done
+    said = [process.communicate() for process in started]
+    return [
+        subprocess.CompletedProcess(command, process.returncode, out, err)
+        for process, (out, err) in zip(started, said, strict=True)
+    ]
