@@ -78,8 +78,10 @@ def without(name: str) -> dict[str, dict[str, Any]]:
     model = ox.preset(SYSTEMS[name]).model.model_dump(mode="json")
     if name == "neuralogcm":
         return {"its network alone": {"model.physics": False}, "its physics alone": {"model.network": False}}
-    if name == "neuralom":
-        return {"its first stage alone": {"model.stages": model["stages"][:1], **AT_ONCE}}
+    if name == "neuralom":  # what was there before its second stage began to learn
+        whole = ox.preset(SYSTEMS[name]).dump()
+        first = {key: whole[key][:2] for key in ("rollout", "iterations", "batch_size", "trains", "learning_rate")}
+        return {"its first stage alone": {"model.stages": model["stages"][:1], **first}}
     network = model["net"] if name == "hybridom" else model["forecaster"]
     return {"its network alone": {"model": {"kind": "emulator", "net": network}, **AT_ONCE}}
 

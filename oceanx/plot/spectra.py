@@ -30,8 +30,8 @@ def spectrum(
 ) -> Figure:
     """A figure of variance against wavelength at one lead: a panel for each variable and depth, a curve for each model.
 
-    The truth, of the same days, is dashed black. Both axes are logarithmic, the longest waves on the left. A curve below
-    the truth has lost what is as small (blurred), one above it has gained it (noise).
+    The truth, of the same days, is dashed black. Both axes are logarithmic, the longest waves on the left. A curve
+    below the truth has lost what is as small (blurred), one above it has gained it (noise).
 
     Parameters
     ----------
@@ -62,7 +62,9 @@ def spectrum(
         )
     ]
     if len(panels) > MOST_PANELS:
-        raise InputError(f"{len(panels)} panels are too many to read (at most {MOST_PANELS}); choose variables or depths")
+        raise InputError(
+            f"{len(panels)} panels are too many to read (at most {MOST_PANELS}); choose variables or depths"
+        )
     shown = chosen_models(spectra, models)
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
