@@ -30,6 +30,8 @@ TABLES = (
 BANDS = {"> 1000 km": (1e3, np.inf), "300–1000 km": (300, 1e3), "< 300 km": (0, 300)}
 FAR_PLACES = {"thetao": ("temperature", "°C", 1.0), "zos": ("height", "cm", 100.0), "uo": ("current", "cm/s", 100.0)}
 PAGE, IMAGES = Path(__file__).with_name("results.md"), Path(__file__).with_name("images")
+README = Path(__file__).parents[1] / "README.md"
+MARK = "<!-- errors: written by docs/results.py -->"
 
 INTRODUCTION = """\
 # Results
@@ -92,6 +94,26 @@ def write(to: Path) -> None:
             parts += by_lead(head, rows, metric, 2 if error and factor > 1 else digits)
     with files.replacing(PAGE, overwrite=True) as path:
         path.write_text("\n".join(parts))
+    before, _, after = README.read_text().partition(f"{MARK}\n\n")
+    rest = after.split("\n\n", 1)[1]
+    README.write_text("\n".join([before + MARK, "", *summary(whole), rest]))
+
+
+def summary(whole: Scores) -> list[str]:
+    """Errors of surface temperature of the systems, of the best emulator and of the references, for the README."""
+    shown = [name for name in [*SYSTEMS, *best_nets(whole)[:1], *REFERENCES] if name in whole]
+    rows = []
+    for name in shown:
+        errors = np.mean([_at(each["thetao_rmse"], 0, SHOWN) for each in whole[name]], 0)
+        kind = " (network alone)" if name in NETS else ""
+        rows.append([_words(name) + kind, *(f"{error:.3f}" for error in errors)])
+    return markdown(["", *(f"{day} d" for day in SHOWN)], rows)
+
+
+def best_nets(whole: Scores) -> list[str]:
+    """The emulators, the one with the least error of surface temperature after ten days first."""
+    nets = [name for name in NETS if name in whole]
+    return sorted(nets, key=lambda name: float(np.mean([_at(e["thetao_rmse"], 0, [10]) for e in whole[name]])))
 
 
 def scores_in(folder: Path) -> Scores:
@@ -219,9 +241,11 @@ def _largest(table: xr.Dataset, variable: str) -> float:
 
 def curves(whole: Scores) -> None:
     """Errors against lead of the systems, of the best emulator and of the references, in `results_skill.png`."""
-    nets = [name for name in NETS if name in whole]
-    nets.sort(key=lambda name: float(np.mean([each["thetao_rmse"].isel(lead_time=9, depth=0) for each in whole[name]])))
-    shown = [name for name in [*SYSTEMS, *nets[:1], "persistence", "damped_persistence", "oracle"] if name in whole]
+    shown = [
+        name
+        for name in [*SYSTEMS, *best_nets(whole)[:1], "persistence", "damped_persistence", "oracle"]
+        if name in whole
+    ]
     means = [xr.concat(whole[name], "seed").mean("seed", keep_attrs=True).isel(depth=0) for name in shown]
     drawn = ox.plot.skill(_together(means, shown), variable=["thetao", "zos", "uo"], reference="persistence")
     IMAGES.mkdir(exist_ok=True)

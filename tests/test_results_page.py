@@ -69,8 +69,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results_page, "PAGE", tmp_path / "results.md")
         patch.setattr(results_page, "IMAGES", tmp_path / "images")
+        patch.setattr(results_page, "README", tmp_path / "README.md")
+        (tmp_path / "README.md").write_text(f"before\n\n{results_page.MARK}\n\n| old |\n|---|\n\nafter\n")
         results_page.write(tmp_path)
     assert {path.name for path in (tmp_path / "images").iterdir()} == {"results_skill.png", "results_spectra.png"}
+    before, mark, table, after = (tmp_path / "README.md").read_text().split("\n\n")
+    assert (before, mark, after) == ("before", results_page.MARK, "after\n")
+    assert "| hybrid | 0.011 | 0.033 | 0.055 | 0.110 | 0.220 | 0.330 |" in table
+    assert "| unet (network alone) | 0.010 |" in table
     return (tmp_path / "results.md").read_text()
 
 

@@ -20,6 +20,7 @@ from .climatology import anomaly
 
 ORDER = ("member", "init_time", "lead_time", "depth", "latitude", "longitude")
 STATIC = ("mask", "cell_area", "thickness")
+WIDEST = 300.0  # degrees: what is wider is taken for a globe that counts its longitudes from elsewhere
 ANALYSIS = "oceanx_analysis"  # global attribute of a forecast whose lead 0 is there on request
 
 T = TypeVar("T", xr.Dataset, xr.DataArray)
@@ -221,6 +222,11 @@ def _wrong_kind(ds: xr.Dataset | xr.DataArray, name: str, kind: str) -> str | No
     return None
 
 
+def longitudes_fit(west: float, east: float) -> bool:
+    """Whether longitudes lie in [-180, 180) or, of a region that sorting would tear in two, go on from there."""
+    return west >= -180 and (east < 180 or (west < 180 and east - west < WIDEST))
+
+
 def _wrong_axes(ds: xr.Dataset) -> str | None:
     for name in ("latitude", "longitude", "depth"):
         if name not in ds.coords:
@@ -230,10 +236,10 @@ def _wrong_axes(ds: xr.Dataset) -> str | None:
         values = np.atleast_1d(ds[name].values)
         if not (np.diff(values) > 0).all():
             return f"{name}: expected ascending values; sort with ds.sortby({name!r})"
-    longitude = ds["longitude"].values
-    if longitude.min() < -180 or longitude.max() >= 180:
+    west, east = float(ds["longitude"].values.min()), float(ds["longitude"].values.max())
+    if not longitudes_fit(west, east):
         return (
-            f"longitude: found {longitude.min():g} to {longitude.max():g}, expected [-180, 180); "
+            f"longitude: found {west:g} to {east:g}, expected [-180, 180); "
             "shift with ds.assign_coords(longitude=(ds.longitude + 180) % 360 - 180).sortby('longitude')"
         )
     if "depth" in ds.coords and np.min(ds["depth"].values) < 0:

@@ -24,8 +24,10 @@ class Region(Config):
         """Which cells (latitude, longitude) have their centre in the box."""
         lat, lon = latitude.values, longitude.values
         rows = (lat >= self.minimum_latitude) & (lat <= self.maximum_latitude)
-        east, west = lon >= self.minimum_longitude, lon <= self.maximum_longitude
-        columns = (east | west) if self.minimum_longitude > self.maximum_longitude else (east & west)
+        west, east = self.minimum_longitude, self.maximum_longitude
+        east += 360 if west > east else 0
+        # However either counts its longitudes: a region across the date line goes on beyond 180.
+        columns = lon - 360 * np.floor((lon - west) / 360) <= east
         return rows[:, None] & columns[None, :]
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
+from torch import nn
 
 from oceanx import seam
 from oceanx.ocean import climatology as climatologies
@@ -19,6 +21,8 @@ from oceanx.tensors.state import Forcing, State
 from oceanx.vocabulary.channels import CLIMATOLOGY, Channels, Task
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
+
+CARD = torch.device("cuda")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,13 @@ class Model:
     attrs: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, state: State, forcing: Forcing) -> State:
-        return self.step(state, forcing)
+        """A step: on a GPU where there is one, for a model that has weights; its result is where the state was."""
+        if not (torch.cuda.is_available() and isinstance(self.step, nn.Module)):
+            return self.step(state, forcing)
+        back = next(iter(state.values())).device
+        self.step.to(CARD)  # nothing to do but the first time
+        told = Forcing(*(fields.map(lambda x: x.to(CARD)) for fields in forcing))
+        return self.step(state.map(lambda x: x.to(CARD)), told).map(lambda x: x.to(back))
 
     def __repr__(self) -> str:
         task = f"{list(self.task.prognostic.names)} by {self.task.step}" if self.task else "any ocean Dataset"

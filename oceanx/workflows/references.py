@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from oceanx import seam
 from oceanx.models import references as steps
 from oceanx.models.references import DAMPING
 from oceanx.ocean import climatology as climatologies
@@ -33,7 +34,8 @@ def climatology(train: xr.Dataset, *, task: Task | None = None, harmonics: int =
     """
     task = _told(task or implied_task(train))
     fitted = climatologies.climatology(train[list(task.names)], harmonics=harmonics)
-    return Model("climatology", steps.climatology, task=task, climatology=fitted, attrs=_period(train))
+    where = seam.grid_of(train, task.prognostic)
+    return Model("climatology", steps.climatology, task=task, grid=where, climatology=fitted, attrs=_period(train))
 
 
 def damped_persistence(train: xr.Dataset, *, task: Task | None = None, lead: str = "10D", harmonics: int = 3) -> Model:
@@ -55,6 +57,7 @@ def damped_persistence(train: xr.Dataset, *, task: Task | None = None, lead: str
         "damped_persistence",
         steps.damped_persistence,
         task=task,
+        grid=seam.grid_of(train, task.prognostic),
         climatology=fitted,
         damping=damping,
         attrs=_period(train),

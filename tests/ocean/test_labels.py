@@ -258,3 +258,12 @@ def test_anomaly_uses_the_valid_date_and_can_be_undone(chunked):
     np.testing.assert_allclose(away["thetao"].isel(init_time=1, lead_time=2), expected, atol=1e-6)
     xr.testing.assert_allclose(total(away, clim)["thetao"], ds["thetao"], atol=1e-6)
     xr.testing.assert_allclose(ds["thetao"].oceanx.anomaly(clim), away["thetao"], atol=1e-6)
+
+
+def test_a_region_across_the_date_line_goes_on_beyond_180():
+    ds = forecast()
+    check(ds.assign_coords(longitude=[178.0, 179.0, 180.0, 181.0]))
+    check(ds.assign_coords(longitude=[-180.0, -100.0, 0.0, 100.0]))
+    for globe in ([0.0, 90.0, 180.0, 359.0], [-60.0, 60.0, 180.0, 240.0], [180.0, 181.0, 182.0, 183.0]):
+        with pytest.raises(InputError, match=r"longitude: found .* expected \[-180, 180\)"):
+            check(ds.assign_coords(longitude=globe))

@@ -240,6 +240,15 @@ def test_regions_named_and_given():
         score(fc, TRUTH, regions={"mine": {"minimum_latitude": 3}})
 
 
+def test_regions_are_found_on_a_grid_across_the_date_line():
+    beyond = {"longitude": [150.0, 170.0, 190.0, 210.0, 230.0]}
+    fc, truth = (ds.assign_coords(beyond) for ds in (forecast(), TRUTH))
+    box = {"minimum_latitude": -90, "maximum_latitude": 90, "minimum_longitude": 165, "maximum_longitude": -150}
+    table = score(fc, truth, regions={"pacific": box})
+    some = [ds.isel(longitude=[1, 2, 3]) for ds in (fc, truth)]
+    xr.testing.assert_allclose(table.sel(region="pacific", drop=True), score(*some))
+
+
 def test_forecast_on_some_of_the_levels():
     fc = forecast()
     some = fc.isel(depth=[0, 2])

@@ -20,8 +20,10 @@ from oceanx.tensors.state import Forcing, State
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows import forecasting
+from oceanx.workflows import model as model_module
 from oceanx.workflows.model import Model
 
+NO_CARD = not torch.cuda.is_available()
 TASK = Task(prognostic=Channels(surface=("zos",)), forcing=Channels(surface=("u10",)))
 
 
@@ -243,3 +245,21 @@ def test_trained_model_forecasts_and_untrained_is_its_physics(small, ocean: xr.D
             parameter.zero_()
     a, b = (ox.forecast(model, ds, "2002-04-10", "2D") for ds in (ocean, ocean.assign(u10=ocean.u10 * 0)))
     xr.testing.assert_equal(a.thetao, b.thetao)
+
+
+@pytest.mark.parametrize("card", [False, pytest.param(True, marks=pytest.mark.skipif(NO_CARD, reason="needs a GPU"))])
+def test_a_step_is_taken_where_the_weights_are_moved_and_comes_back(
+    card: bool, small, ocean: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ox.train(small, ocean, tmp_path / "run")
+    given = {"init_time": ["2002-04-10", "2002-04-13"], "lead": "3D", "forcing": "observed"}
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        expected = ox.forecast(ox.load(run), ocean, **given)
+    if not card:  # the same way, but to the processor
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(model_module, "CARD", torch.device("cpu"))
+    found = ox.forecast(ox.load(run), ocean, **given)
+    for name in expected.data_vars:
+        spread = float(expected[name].std())
+        np.testing.assert_allclose(found[name], expected[name], atol=(1e-4 if card else 0) * spread, rtol=0)

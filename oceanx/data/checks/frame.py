@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ...ocean.labels import longitudes_fit
 from ...vocabulary.names import VARIABLES
 from .finding import Finding, Level
 
@@ -30,9 +31,9 @@ def axes(ds: xr.Dataset, store: str) -> Iterator[Finding]:
         if name in ds.dims and name in ds.coords:
             yield from _ordered(ds[name], name, bake)
     if "longitude" in ds.dims and "longitude" in ds.coords:
-        ends = ds["longitude"].values.min(), ds["longitude"].values.max()
-        if ends[0] < -180 or ends[1] >= 180:
-            yield Finding("error", f"longitude from {ends[0]:g} to {ends[1]:g}", "within [-180, 180)", bake)
+        west, east = float(ds["longitude"].values.min()), float(ds["longitude"].values.max())
+        if not longitudes_fit(west, east):
+            yield Finding("error", f"longitude from {west:g} to {east:g}", "within [-180, 180)", bake)
     if "depth" in ds.coords and (ds["depth"].values < 0).any():
         yield Finding("error", f"depth reaches {ds['depth'].values.min():g} m", "metres positive downwards", bake)
 
