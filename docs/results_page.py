@@ -44,11 +44,12 @@ python docs/results.py train
 python docs/results.py write
 ```
 
-All learn from the same three years of [the built-in ocean](physics/built_in_ocean.md), with as many windows each (100
-times eight days, 40 times four windows of two), in one to five minutes on one core, and forecast the same twelve dates
-of a fourth year, told its weather: these are simulations. Emulators are named by their networks. ± is the spread over
-training seeds. The oracle is the ocean's own generator, continued from the true state with the true weather: the error
-of infinitely many members, which nothing can beat.
+All learn from the same three years of [the built-in ocean](physics/built_in_ocean.md), with as many windows each: 100
+batches of eight of one day, 40 batches of four of two days (Ocean-E2E and NeuralOM, which learn part after part, have
+50 and 60 batches more). That takes some minutes on one core. All forecast the same twelve dates of a fourth year, told
+its weather: these are simulations. Emulators are named by their networks. ± is the spread over training seeds. The
+oracle is the ocean's own generator, continued from the true state with the true weather: the error of infinitely many
+members, which nothing can beat.
 
 So little training says which way of building a model learns fast, not which is best when trained to the end. And the
 built-in ocean is made of a model's equations: physics that suits it suits the real ocean less.
@@ -69,6 +70,14 @@ anomalies on day 60 by wavelength, as a share of the truth's; the largest sea le
 multiples of the truth's largest; and the error on day 60. First training seed.
 
 ![Variance against wavelength after sixty days](images/results_spectra.png)
+"""
+WHY = """\
+Why? Physics moves temperature (and salinity) in all hybrids. Sea level and currents are moved by it in NeuralOGCM
+alone; in `hybrid`, Ocean-E2E and, sea level, in HybridOM, they are the network's own, which has to learn them beside
+what physics leaves of temperature. Ocean-E2E's network of currents learns for 100 batches, of single days. NeuralOM
+has no physics; its second stage learns for 60 batches and finds little to mend. Far ahead, a forecast that keeps the
+full variability of eddies whose places it has lost is up to √2 times as wrong as climatology, to which damped
+persistence fades: nothing here was trained on more than two days together.
 """
 Scores = dict[str, list[xr.Dataset]]
 
@@ -194,7 +203,7 @@ def comparison(found: Scores) -> list[str]:
                     behind.append(f"- {_words(name)}, {place}: behind {words} on day {days}")
             rows.append([f"{_words(name)} against {words}", *cells])
     head = f"after {', '.join(map(str, COMPARED[:-1]))} and {COMPARED[-1]} days"
-    said = ["It is not better everywhere:", "", *behind, ""] if behind else []
+    said = ["It is not better everywhere:", "", *behind, "", WHY] if behind else []
     return [*markdown([head, *PLACES], rows), *said]
 
 
