@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,5 +118,7 @@ def processes() -> Iterator[Processes]:
     try:
         yield Processes(rank, count, device)
     finally:
+        if count > 1:
+            gc.collect()  # what is wrapped or sharded holds on to the group, in cycles: it must be gone before
         if started:
             dist.destroy_process_group()

@@ -17,7 +17,7 @@ from .checkpoints import Checkpoint
 from .faults import dates, memory_explained, refuse_divergence
 from .learner import Learner, reproducible
 from .logs import Log
-from .processes import processes
+from .processes import Processes, processes
 from .run_setup import content_of, former, prepare, refuse_at_once, training_data, versions
 from .runs import Run
 from .stopping import Stopped, Stopping
@@ -65,58 +65,72 @@ def train(
     >>> model = ox.load(run)                                                      # doctest: +SKIP
     """
     with processes() as here, reproducible(config.deterministic):
-        asked = config.dump() | {"to": str(to), "resume": resume, "overwrite": overwrite} | versions()
-        here.refuse_different(asked, "start all processes by the same command, in the same environment")
-        here.first_alone(lambda: refuse_at_once(config, ds, to, here.count, resume=resume, overwrite=overwrite))
-        known = here.each(lambda: training_data(ds, config))
-        here.refuse_different(content_of(known), "open the same store on every node")
-        run = prepare(config, known, to, here, resume=resume, overwrite=overwrite, progress=progress)
-        if run.about.get("finished"):
-            here.first_alone(lambda: files.remove(former(run)))
-            return run
-        learner = Learner(run, config, here)
-        checkpoint = Checkpoint(run, learner.model, learner.optimiser, config, here)
-        checkpoint.restore()
-        validator = here.each(lambda: Validator(ds, config, checkpoint))
+        return _trained(here, config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
 
-        with (
-            learner,
-            Stopping() as stopping,
-            Log(checkpoint, learner.model, progress) as log,
-            memory_explained(learner),
-        ):
-            for stage in config.stages:
-                if checkpoint.share() >= stage.until:
-                    continue
-                learner.begin(stage, checkpoint.average)
-                windows = here.each(partial(_windows, known, run, config, stage.rollout))
-                order = GlobalBatches(
-                    len(windows), stage.batch_size, seed=config.seed, rank=here.rank, ranks=here.count,
-                    start=checkpoint.iteration, endless=True,
-                )  # fmt: skip
-                for batch, indices in zip(log.timed(loader(windows, order, config.workers)), order, strict=False):
-                    share = checkpoint.share()
-                    if share >= stage.until:
-                        break
-                    rate = learning_rate(config, checkpoint.iteration, share)
-                    # Seeded by the iteration, random numbers need no place in the checkpoint.
-                    torch.manual_seed(config.seed + 7919 * checkpoint.iteration + here.rank)
-                    loss, norm = learner.gradients(batch), learner.clip()
-                    sums = here.sums([float(loss), float(norm), float(bool(stopping.asked))])
-                    mean = sums[0] / here.count
-                    refuse_divergence(mean, sums[1], checkpoint, learner, batch, partial(dates, windows, indices))
-                    # Only now are these weights known to be good.
-                    if sums[2] or (checkpoint.iteration and checkpoint.iteration % config.checkpoint_every == 0):
-                        checkpoint.save(stopping.asked)
-                    if sums[2]:
-                        raise Stopped(f"{run}: {stopping.asked} after iteration {checkpoint.iteration}")
-                    learner.step(rate)
-                    checkpoint.advance(mean, learner.frozen)
-                    log.row(stage, share, mean, float(norm), rate)
-                    validator.score_if_due(log)
 
-        checkpoint.finish()
+def _trained(
+    here: Processes,
+    config: TrainConfig,
+    ds: xr.Dataset,
+    to: str | Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Run:
+    """What `train` does on each of the processes. All that holds on to them is gone when it returns."""
+    asked = config.dump() | {"to": str(to), "resume": resume, "overwrite": overwrite} | versions()
+    here.refuse_different(asked, "start all processes by the same command, in the same environment")
+    here.first_alone(lambda: refuse_at_once(config, ds, to, here.count, resume=resume, overwrite=overwrite))
+    known = here.each(lambda: training_data(ds, config))
+    here.refuse_different(content_of(known), "open the same store on every node")
+    run = prepare(config, known, to, here, resume=resume, overwrite=overwrite, progress=progress)
+    if run.about.get("finished"):
         here.first_alone(lambda: files.remove(former(run)))
+        return run
+    learner = Learner(run, config, here)
+    checkpoint = Checkpoint(run, learner.model, learner.optimiser, config, here)
+    checkpoint.restore()
+    validator = here.each(lambda: Validator(ds, config, checkpoint))
+
+    with (
+        learner,
+        Stopping() as stopping,
+        Log(checkpoint, learner.model, progress) as log,
+        memory_explained(learner),
+    ):
+        for stage in config.stages:
+            if checkpoint.share() >= stage.until:
+                continue
+            learner.begin(stage, checkpoint.average)
+            windows = here.each(partial(_windows, known, run, config, stage.rollout))
+            order = GlobalBatches(
+                len(windows), stage.batch_size, seed=config.seed, rank=here.rank, ranks=here.count,
+                start=checkpoint.iteration, endless=True,
+            )  # fmt: skip
+            for batch, indices in zip(log.timed(loader(windows, order, config.workers)), order, strict=False):
+                share = checkpoint.share()
+                if share >= stage.until:
+                    break
+                rate = learning_rate(config, checkpoint.iteration, share)
+                # Seeded by the iteration, random numbers need no place in the checkpoint.
+                torch.manual_seed(config.seed + 7919 * checkpoint.iteration + here.rank)
+                loss, norm = learner.gradients(batch), learner.clip()
+                sums = here.sums([float(loss), float(norm), float(bool(stopping.asked))])
+                mean = sums[0] / here.count
+                refuse_divergence(mean, sums[1], checkpoint, learner, batch, partial(dates, windows, indices))
+                # Only now are these weights known to be good.
+                if sums[2] or (checkpoint.iteration and checkpoint.iteration % config.checkpoint_every == 0):
+                    checkpoint.save(stopping.asked)
+                if sums[2]:
+                    raise Stopped(f"{run}: {stopping.asked} after iteration {checkpoint.iteration}")
+                learner.step(rate)
+                checkpoint.advance(mean, learner.frozen)
+                log.row(stage, share, mean, float(norm), rate)
+                validator.score_if_due(log)
+
+    checkpoint.finish()
+    here.first_alone(lambda: files.remove(former(run)))
     return run
 
 

@@ -18,7 +18,7 @@ def together(work: str, *words: object, timeout: float = 120) -> list[subprocess
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    shared |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+    shared |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS), "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, "-c", textwrap.dedent(work), *map(str, words)]
     started = [
         subprocess.Popen(
