@@ -43,8 +43,8 @@ def aggregate(
     result = {}
     for name in variables:
         have = {model: f for model, f in forecasts.items() if name in f.data_vars}
-        deep = levels is not None and _deep(name, have)
-        like = levels if deep and levels is not None else next(iter(have.values()))[name]
+        like = levels if levels is not None and _deep(name, have) else next(iter(have.values()))[name]
+        deep = "depth" in like.dims
         shape = (len(forecasts), len(regions), first.sizes["init_time"], len(leads), like.size if deep else 1)
         total = {statistic: np.zeros(shape) for statistic in wanted}
         for done, (i, model, fields) in enumerate(_starts(name, have, truth, like, climatology)):
