@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanx import cli_words as words
-from oceanx.cli_words import Overrides, Overwrite, To
+from . import words
+from .words import Overrides, Overwrite, To
 
 _BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "form", "overwrite")
 

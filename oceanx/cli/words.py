@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oceanx.vocabulary.progress import Progress
     from oceanx.workflows.model import Model
 
+Data = Annotated[list[str], typer.Option("--data", help="Store or catalog name; give it again to merge several.")]
 To = Annotated[Path, typer.Option("--to", help="What to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the target, once the new one is complete.")]
