@@ -173,7 +173,7 @@ class Work:
 
     def scores(self, fc: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
         names = [name for name in VARIABLES if name in fc]
-        return ox.score(fc, self.ds, climatology=self.usual, metrics=metrics, variables=names)
+        return ox.score(fc, self.ds, climatology=self.usual, metrics=metrics, variables=names, references=False)
 
     def followed_far(self, name: str, model: Callable[[], Model]) -> None:
         """Write the spectra of sixty days, and the extremes of forecast and truth, unless they are there."""
@@ -183,7 +183,7 @@ class Work:
         fc = fc.isel(depth=[0])
         names = [name for name in VARIABLES if name in fc]
         far = spectrum(fc, self.ds, climatology=self.usual.climatology, variables=names)
-        scores = ox.score(fc, self.ds, climatology=self.usual, metrics=["rmse"], variables=names)
+        scores = ox.score(fc, self.ds, climatology=self.usual, metrics=["rmse"], variables=names, references=False)
         truth = self.ds[names].isel(depth=[0]).sel(time=fc["valid_time"])
         for kind, fields in {"forecast": fc, "truth": truth}.items():
             for variable in names:

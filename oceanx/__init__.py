@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import heatwaves, ocean, physics, plot
+    from . import export, heatwaves, ocean, physics, plot, scores
     from .data.baking import bake, plan
     from .data.shelf.catalog import catalog, open
     from .data.writing.rechunking import rechunk
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
     from .workflows.references import climatology, damped_persistence, persistence
+    from .workflows.report import report
     from .workflows.runs import load
     from .workflows.train_config import preset, presets
     from .workflows.training import train
@@ -41,8 +42,9 @@ _VERBS = {
     "damped_persistence": "workflows.references",
     "climatology": "workflows.references",
     "score": "workflows.evaluation",
+    "report": "workflows.report",
 }
-_NOUNS = ("heatwaves", "ocean", "physics", "plot")
+_NOUNS = ("export", "heatwaves", "ocean", "physics", "plot", "scores")
 
 __all__ = [
     "bake",
@@ -50,6 +52,7 @@ __all__ = [
     "catalog",
     "climatology",
     "damped_persistence",
+    "export",
     "forecast",
     "heatwaves",
     "load",
@@ -62,15 +65,17 @@ __all__ = [
     "preset",
     "presets",
     "rechunk",
+    "report",
     "score",
+    "scores",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        # The accessor `.oceanx` comes with the labels that every verb's Datasets carry.
-        import_module("oceanx.ocean.labels")
+        # `.oceanx` on the Datasets that every verb takes and gives.
+        import_module("oceanx.accessor")
         value = getattr(import_module(f"oceanx.{_VERBS[name]}"), name)
     elif name in _NOUNS:
         value = import_module(f"oceanx.{name}")

@@ -69,7 +69,7 @@ def test_every_name_is_there(name):
 
 
 def test_verbs_can_be_called_and_nouns_are_modules():
-    nouns = {"heatwaves", "ocean", "physics", "plot"}
+    nouns = {"export", "heatwaves", "ocean", "physics", "plot", "scores"}
     for name in set(oceanx.__all__) - nouns:
         assert callable(getattr(oceanx, name)), name
     for name in nouns:

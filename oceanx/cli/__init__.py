@@ -11,7 +11,7 @@ import typer
 
 from oceanx.vocabulary.errors import InputError
 
-from . import data, forecasts, pictures, scores, training, words
+from . import data, forecasts, heatwaves, pictures, scores, training, words
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ check = typer.Typer(
     no_args_is_help=True, help="Say what is wrong with a store, a forecast or a config, and the remedy."
 )
 app.add_typer(check, name="check")
+app.add_typer(heatwaves.heatwaves, name="heatwaves")
 
 
 def main() -> None:
@@ -72,6 +73,7 @@ for command in (
     scores.score,
     data.export,
     pictures.plot,
+    pictures.report,
 ):
     app.command()(command)
 check.command("dataset")(data.check_dataset)

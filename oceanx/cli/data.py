@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oceanx.vocabulary.errors import InputError
+
 from . import words
 from .words import Overrides, Overwrite, To
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _BAKE_OPTIONS = ("source", "to", "time", "plan", "append", "part", "scheduler", "workers", "form", "overwrite")
 
@@ -108,27 +113,39 @@ def rechunk(
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="Whose files: neuralom, neuralogcm, hybridom, ocean-e2e.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Of a store: neuralom, neuralogcm, hybridom, ocean-e2e. "
+            "Of a forecast: oceanbench, weatherbench, climpred, netcdf, csv."
+        ),
+    ],
     stores: Annotated[list[str], typer.Argument(help="Stores or catalog names, merged; and key=value: options.")],
-    to: Annotated[Path, typer.Option("--to", help="A folder.")],
+    to: Annotated[Path, typer.Option("--to", help="A folder; of weatherbench and climpred a store, of csv a file.")],
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a store as the files that another system reads."""
-    import oceanx as ox
+    """Write a store or a forecast as the files that another system reads."""
+    from oceanx.export import FORECASTS
     from oceanx.export import export as run
 
     settings = words.changes([word for word in stores if "=" in word], options=("to", "overwrite"))
+    ds = _exported(name in FORECASTS, name, [word for word in stores if "=" not in word])
     with words.progress() as progress:
-        files = run(
-            name,
-            ox.open(*(word for word in stores if "=" not in word)),
-            to,
-            overwrite=overwrite,
-            progress=progress,
-            **settings,
-        )
+        files = run(name, ds, to, overwrite=overwrite, progress=progress, **settings)
     for file in files:
         print(file)
+
+
+def _exported(is_forecast: bool, name: str, stores: list[str]) -> xr.Dataset:
+    """The one forecast, or the stores merged."""
+    import oceanx as ox
+    from oceanx.ocean.labels import open_forecast
+
+    if not is_forecast:
+        return ox.open(*stores)
+    if len(stores) != 1:
+        raise InputError(f"export {name}: found {len(stores)} stores; expected one forecast")
+    return open_forecast(stores[0])
 
 
 def check_dataset(

@@ -26,6 +26,7 @@ Overrides = Annotated[
 ]
 
 REFERENCES = ("persistence", "damped_persistence", "climatology")
+_NOT_SHOWN = ("_missing", "_low", "_high", "_better")  # endings of what the table of scores leaves to the file
 
 
 @contextmanager
@@ -103,41 +104,24 @@ def dates(text: str) -> str | slice:
     return text if len(parts) == 1 else slice(*(part or None for part in parts))
 
 
-def sizes(ds: xr.Dataset) -> str:
+def sizes(ds: xr.Dataset | xr.DataArray) -> str:
     """`12 init_time × 10 lead_time × …`."""
     return " × ".join(f"{size} {dim}" for dim, size in ds.sizes.items())
 
 
-def plotted(kind: str, file: Path, var: str | None, select: list[str]) -> list[Any]:
-    """What a kind of plot is drawn from: a field for a map, the whole file for scores."""
-    import xarray as xr
+def named(paths: list[Path]) -> dict[str, xr.Dataset]:
+    """Forecast stores by the name of their model, or that of their store where two have one."""
+    from oceanx.ocean.labels import open_forecast
 
-    import oceanx as ox
-
-    if not file.exists():
-        raise InputError(f"{file}: no such file")
-    try:
-        ds = xr.open_dataset(file) if file.is_file() else ox.open(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); give a store, a forecast or scores") from None
-    if kind == "skill":
-        return [ds, var]
-    if var is None:
-        raise InputError(f"--var: which variable? {file} has {', '.join(map(str, ds.data_vars))}")
-    if var not in ds:
-        raise unknown("variable", var, map(str, ds.data_vars))
-    field = ds[var]
-    for word in select:
-        dim, _, label = word.partition("=")
-        if dim not in field.dims:
-            raise unknown("dimension", dim, map(str, field.dims))
-        number = label.replace(".", "", 1).lstrip("-").isdigit()
-        try:
-            field = field.sel({dim: float(label)}, method="nearest") if number else field.sel({dim: label})
-        except (KeyError, ValueError, TypeError):
-            ends = " to ".join(str(field[dim].values[at]) for at in (0, -1))
-            raise InputError(f"--select {word}: no such label; {dim} has {ends}") from None
-    return [field.squeeze(drop=False)]
+    found: dict[str, xr.Dataset] = {}
+    for path in paths:
+        fc = open_forecast(path)
+        names = (str(fc.attrs.get("oceanx_model", path.stem)), path.stem, str(path))
+        name = next((name for name in names if name not in found), None)
+        if name is None:
+            raise InputError(f"{path}: give each forecast once")
+        found[name] = fc
+    return found
 
 
 def print_scores(scores: xr.Dataset) -> None:
@@ -150,7 +134,7 @@ def print_scores(scores: xr.Dataset) -> None:
 
     console = Console()
     for name, score in scores.data_vars.items():
-        if str(name).endswith("_missing") or set(score.dims) - {"model", "lead_time", "depth"}:
+        if str(name).endswith(_NOT_SHOWN) or set(score.dims) - {"model", "lead_time", "depth"}:
             continue
         at = score.isel(depth=0) if "depth" in score.dims else score
         days = at.lead_time.values / np.timedelta64(1, "D")

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
     from ..vocabulary.progress import Progress
 
-EXPORTS = {  # name → the module of this room whose `write(ds, to, *, overwrite, progress, …)` does it
-    "neuralom": "neuralom",
-    "neuralogcm": "neuralom",  # the same files on a coarser grid
-    "hybridom": "hybridom",
-    "ocean_e2e": "ocean_e2e",
+EXPORTS = {  # name → the function of this room, `(ds, to, *, overwrite, progress, …)`, that does it
+    "neuralom": "neuralom.write",
+    "neuralogcm": "neuralom.write",  # the same files on a coarser grid
+    "hybridom": "hybridom.write",
+    "ocean_e2e": "ocean_e2e.write",
+    "oceanbench": "oceanbench.write",
+    "weatherbench": "renamed.weatherbench",
+    "climpred": "renamed.climpred",
+    "netcdf": "netcdf.write",
+    "csv": "point.write",
 }
+FORECASTS = ("oceanbench", "weatherbench", "climpred", "netcdf", "csv")  # those that take a forecast, not a store
 
-__all__ = ["EXPORTS", "export"]
+__all__ = ["EXPORTS", "FORECASTS", "export"]
 
 
 def export(
@@ -44,13 +50,14 @@ def export(
     name
         One of `EXPORTS`; `ocean-e2e` is as good as `ocean_e2e`.
     ds
-        A labelled Dataset, such as `oceanx.open` gives; it is read in pieces.
+        A labelled Dataset, such as `oceanx.open` gives, or for those of `FORECASTS` a labelled forecast; it is read in
+        pieces.
     to
         Where to: each export says whether it is a folder or a file. What exists there is refused, unless `overwrite`.
     progress
         Called with (what, done, total).
     **options
-        Those of the module's `write`.
+        Those of the export's own function.
 
     Raises
     ------
@@ -60,11 +67,13 @@ def export(
     Examples
     --------
     >>> export("neuralom", ox.open("glorys.zarr", "era5.zarr"), "data/train")  # doctest: +SKIP
+    >>> export("csv", ox.open("forecast.zarr"), "point.csv", lat=35, lon=-60)  # doctest: +SKIP
     """
     name = name.replace("-", "_")
     if name not in EXPORTS:
         raise unknown("export", name, EXPORTS)
-    write = import_module(f".{EXPORTS[name]}", __name__).write
+    module, _, function = EXPORTS[name].partition(".")
+    write = getattr(import_module(f".{module}", __name__), function)
     known = set(inspect.signature(write).parameters) - {"ds", "to", "overwrite", "progress"}
     for key in options:
         if key not in known:

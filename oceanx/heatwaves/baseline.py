@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import logging
+import re
+from importlib.metadata import version
 
 import numba
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..ocean.climatology import day_of_year
 from ..vocabulary.errors import InputError
+from .days import Days, days_of
+from .limits import DAYS_PER_YEAR, VERSION, Field, any_temperature
+from .pools import YEAR, pooled
+from .source import fingerprint_of
+from .tiles import each_tile, processors, whole_series
 
-YEAR = 366
-LEAP_DAY = 59  # 29 February, counted from 0
-BLOCK_CELLS = 2048  # cells worked on at a time: their series lie together in memory
+_log = logging.getLogger("oceanx.heatwaves")
+
+ENOUGH_YEARS = 30  # for a baseline, after Hobday et al. (2016)
+_HOBDAY = "Hobday et al. (2016), doi:10.1016/j.pocean.2015.12.014"
+_JACOX = "Jacox et al. (2020), doi:10.1038/s41586-020-2534-z"
 
 
 def threshold(
-    sst: xr.DataArray,
+    sst: Field,
     baseline: tuple[str | int, str | int] = ("1982", "2011"),
     percentile: float = 90,
     half_width: int = 5,
     smooth: int = 31,
+    *,
+    detrend: bool = False,
 ) -> xr.Dataset:
     """`climatology` and `threshold` (dayofyear, …) of a daily series or field, for days 1…366 of a leap year.
 
     For each day, all values within `half_width` days of that date in the baseline years are pooled; their mean is the
     climatology and their percentile (Hyndman and Fan's type 7) the threshold. 29 February is the mean of its
     neighbours; then both are smoothed by a running mean of `smooth` days round the year. Missing days are left out;
-    cells without any value are NaN.
+    cells without any value are NaN. `degenerate` (…) counts the days of the year on which the threshold is not above
+    the climatology, as under ice: there is no category there.
 
     At the ends of the baseline the window reaches `half_width` days beyond it where the series goes on, as in the
     authors' own program. Give `sst.sel(time=slice(...))` where those days must stay unseen.
 
-    Lazy where `sst` is lazy, block by block of whole series.
+    Lazy where `sst` is lazy, in chunks of whole series: best of a store cut by `oceanx rechunk --for timeseries`.
 
     Parameters
     ----------
     sst
-        Daily, with `time` and any other dimensions. Every baseline year must be covered from end to end.
+        Daily, with `time` and any other dimensions (`depth` too); of a Dataset `sst` or `thetao`. Every baseline year
+        must be covered from end to end.
     baseline
-        First and last year.
+        First and last year. Fewer than 30 are allowed, said aloud, and kept in the attributes.
+    percentile
+        90 for heatwaves; 10 for cold spells.
     smooth
         An odd number of days; 1 for none.
+    detrend
+        Let the baseline shift: the linear trend of the anomalies over the baseline, by least squares per cell, is
+        taken out before pooling and kept as `trend` (…) per year. The climatology and threshold of a date are then
+        those of its day of the year plus the trend times the years since `oceanx_trend_since`, beyond the baseline too.
 
     Raises
     ------
@@ -51,89 +71,175 @@ def threshold(
 
     References
     ----------
-    Hobday et al. (2016), A hierarchical approach to defining marine heatwaves, doi:10.1016/j.pocean.2015.12.014
+    Hobday et al. (2016), A hierarchical approach to defining marine heatwaves, doi:10.1016/j.pocean.2015.12.014;
+    of shifting baselines: Jacox et al. (2020), Thermal displacement by marine heatwaves,
+    doi:10.1038/s41586-020-2534-z; Amaya et al. (2023), Marine heatwaves need clear definitions so coastal communities
+    can adapt, doi:10.1038/d41586-023-00924-2
+
+    Examples
+    --------
+    >>> time = pd.date_range("2001-01-01", "2004-12-31")
+    >>> year = 2 * np.pi * day_of_year(xr.DataArray(time, dims="time")) / 366
+    >>> sst = xr.DataArray(20 + 5 * np.cos(year), dims="time", coords={"time": time}, attrs={"units": "degrees_C"})
+    >>> found = threshold(sst, baseline=(2001, 2004))
+    >>> float(found.threshold.sel(dayofyear=1).round(1))
+    25.0
     """
     if not 0 < percentile < 100 or half_width < 0 or smooth < 1 or smooth % 2 == 0 or smooth > YEAR:
         raise InputError(
             f"threshold: found percentile={percentile}, half_width={half_width}, smooth={smooth}; expected a "
             "percentile between 0 and 100, a half width of 0 or more days and an odd number of days to smooth over"
         )
-    first, last = (int(str(year)[:4]) for year in baseline)
-    series = _baseline(sst, first, last, half_width)
-    starts = _year_starts(first, last) + half_width
-    lazy = bool(sst.chunks)
-    cells = [d for d in series.dims if d != "time"]
-    blocks = series.chunk(_cell_chunks(series, cells) | {"time": -1})
-    both = xr.apply_ufunc(
-        _pooled,
-        blocks,
-        kwargs={"starts": starts, "percentile": percentile, "half_width": half_width, "smooth": smooth},
+    series = any_temperature(sst)
+    first, last = whole_years(baseline)
+    days = _baseline(days_of(series), first, last, half_width)
+    begin, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last + 1, 1, 1)
+    middle = (begin + (end - begin) / 2).normalize()
+    both, trend = xr.apply_ufunc(
+        _limits,
+        whole_series(series),
+        kwargs={
+            "rows": days.rows,
+            "starts": _year_starts(first, last) + half_width,
+            "share": percentile / 100.0,
+            "half": half_width,
+            "smooth": smooth,
+            "elapsed": (days.dates - middle).days.to_numpy() / DAYS_PER_YEAR if detrend else None,
+            "places": day_of_year(xr.DataArray(days.dates, dims="time")) - 1,
+            "threads": 1 if series.chunks else processors(),
+        },
         input_core_dims=[["time"]],
-        output_core_dims=[["kind", "dayofyear"]],
+        output_core_dims=[["kind", "dayofyear"], []],
         dask="parallelized",
-        output_dtypes=[np.float64],
+        output_dtypes=[np.float64, np.float64],
         dask_gufunc_kwargs={"output_sizes": {"kind": 2, "dayofyear": YEAR}},
-    ).transpose("kind", "dayofyear", ...)
-    both = both if lazy else both.compute()
+    )
+    both = both.transpose("kind", "dayofyear", ...)
+    units = {"units": series.attrs["units"]} if "units" in series.attrs else {}
+    result = dataset(
+        both.isel(kind=0).assign_attrs(long_name="Climatology", **units),
+        both.isel(kind=1).assign_attrs(long_name=f"Percentile {percentile:g}", **units),
+        below=percentile < 50,
+    )
+    attrs = {
+        "references": _HOBDAY + (f"; {_JACOX}" if detrend else ""),
+        "oceanx_baseline": f"{first}/{last}",
+        "oceanx_percentile": float(percentile),
+        "oceanx_half_width_days": half_width,
+        "oceanx_smooth_days": smooth,
+        "oceanx_detrend": "linear" if detrend else "none",
+        "oceanx_source_fingerprint": fingerprint_of(sst),
+    }
+    if detrend:
+        per_year = {"units": f"{series.attrs['units']} year-1"} if "units" in series.attrs else {}
+        result["trend"] = trend.assign_attrs(long_name="Linear trend of the baseline", **per_year)
+        attrs["oceanx_trend_since"] = f"{middle:%Y-%m-%d}"
+    if last - first + 1 < ENOUGH_YEARS:
+        attrs["comment"] = f"{last - first + 1} years of baseline; {ENOUGH_YEARS} are recommended (Hobday et al. 2016)"
+        _log.warning("threshold %d to %d: %s", first, last, attrs["comment"])
+    return result.assign_attrs(attrs)
+
+
+def rolling_threshold(
+    sst: Field, years: tuple[str | int, str | int], length: int = ENOUGH_YEARS, **options: object
+) -> xr.Dataset:
+    """As `threshold`, by `year` too: each year from first to last has the `length` years before it for a baseline.
+
+    So a forecaster would have had it, and the baseline moves with the climate. `detect` takes for every date the
+    threshold of its year.
+
+    Raises
+    ------
+    InputError
+        As `threshold`.
+
+    References
+    ----------
+    Oliver et al. (2021), Marine heatwaves, doi:10.1146/annurev-marine-032720-095144
+    """
+    first, last = whole_years(years)
+    if length < 1 or last < first:
+        raise InputError(f"rolling_threshold: found years {first} to {last}, length={length}; expected 1 year or more")
+    numbers = range(first, last + 1)
+    each = [threshold(sst, (year - length, year - 1), **options) for year in numbers]  # type: ignore[arg-type]
+    label = xr.DataArray(list(numbers), dims="year", name="year", attrs={"long_name": "Year the threshold is for"})
+    if "trend" in each[0]:
+        raise InputError("rolling_threshold: a rolling baseline shifts already; leave out detrend")
+    result = xr.concat(each, dim=label, combine_attrs="override")
+    baseline = f"the {length} years before each, {first} to {last}"
+    return result.assign_attrs(oceanx_baseline=baseline).assign_coords(dayofyear=each[0]["dayofyear"])
+
+
+def fixed_threshold(limit: float | xr.DataArray, climatology: xr.Dataset | None = None) -> xr.Dataset:
+    """A threshold that is the same all year, such as 29 °C or a field of bleaching thresholds, for `detect`.
+
+    Parameters
+    ----------
+    limit
+        A number in the unit of the temperature, or a field without time.
+    climatology
+        From `threshold`: intensities are above it, and categories multiples of threshold − climatology. Without it
+        intensities are above the limit itself, and there are no categories.
+    """
+    days = xr.DataArray(np.arange(1, YEAR + 1), dims="dayofyear")
+    level = limit if isinstance(limit, xr.DataArray) else xr.DataArray(float(limit))
+    if "time" in level.dims or "dayofyear" in level.dims:
+        raise InputError(f"fixed_threshold: expected a number or a field without time; found {level.dims}")
+    if climatology is None:
+        flat = level.astype(float).expand_dims(dayofyear=days).assign_attrs(level.attrs)
+        return dataset(flat, flat).assign_attrs(oceanx_fixed="yes")
+    if "trend" in climatology or "year" in climatology.dims:
+        raise InputError("fixed_threshold: the climatology shifts, the limit does not; give one without detrend")
+    mean = climatology["climatology"]
+    flat = (level + xr.zeros_like(mean)).transpose(*mean.dims).assign_attrs(mean.attrs)
+    return dataset(mean, flat).assign_attrs(climatology.attrs, oceanx_fixed="yes", oceanx_percentile="none")
+
+
+def dataset(mean: xr.DataArray, limit: xr.DataArray, *, below: bool = False) -> xr.Dataset:
+    """Climatology and threshold as a Dataset with the attributes that every one of them has."""
     days = xr.DataArray(np.arange(1, YEAR + 1), dims="dayofyear", attrs={"long_name": "Day of a leap year"})
-    units = {"units": sst.attrs.get("units", "degrees_C")}
-    climatology, limit = both.isel(kind=0), both.isel(kind=1)
-    climatology.attrs = {"long_name": "Climatology", **units}
-    limit.attrs = {"long_name": f"Percentile {percentile:g}", **units}
+    degenerate = (limit >= mean if below else limit <= mean).sum("dayofyear").astype(np.int16)
+    side = "below" if below else "above"
+    degenerate.attrs = {"long_name": f"Days of the year with a threshold not {side} the climatology", "units": "1"}
     return (
-        xr.Dataset({"climatology": climatology, "threshold": limit})
+        xr.Dataset({"climatology": mean, "threshold": limit, "degenerate": degenerate})
         .assign_coords(dayofyear=days)
         .assign_attrs(
             title="Marine heatwave threshold",
-            references="Hobday et al. (2016), doi:10.1016/j.pocean.2015.12.014",
-            oceanx_baseline=f"{first}/{last}",
-            oceanx_percentile=float(percentile),
-            oceanx_half_width_days=half_width,
-            oceanx_smooth_days=smooth,
+            oceanx_threshold_version=VERSION,
+            oceanx_version=version("oceanx"),
         )
     )
 
 
-def every_day(sst: xr.DataArray) -> xr.DataArray:
-    """The series on each day from its first to its last, at midnight, NaN on days it does not have.
+def whole_years(period: tuple[str | int, str | int]) -> tuple[int, int]:
+    """The first and last year of a period; `InputError` if it begins or ends within one."""
+    for given, whole in zip(period, ("-01-01", "-12-31"), strict=True):
+        if not re.fullmatch(rf"\d{{4}}({whole})?", str(given)):
+            raise InputError(f"baseline: found {given!r}; expected whole years, such as (1982, 2011)")
+    return int(str(period[0])[:4]), int(str(period[1])[:4])
+
+
+def _baseline(days: Days, first: int, last: int, margin: int) -> Days:
+    """The days from `first` to `last` year and `margin` days around them.
 
     Raises
     ------
     InputError
-        If it has no dates, or more than one value a day.
+        If the series does not reach both ends of the years, or has no day of one of them.
     """
-    if "time" not in sst.dims or "time" not in sst.coords:
-        raise InputError(f"{sst.name or 'sst'}: expected a dimension 'time' with dates; found {sst.dims}")
-    if sst["time"].dtype.kind != "M":
-        sst = sst.convert_calendar("standard", use_cftime=False)
-    dates = pd.DatetimeIndex(sst["time"].values).floor("D")
-    if dates.has_duplicates:
-        raise InputError(f"time: {dates[dates.duplicated()][0]:%Y-%m-%d} is there more than once; give daily means")
-    return _on(sst.assign_coords(time=dates), pd.date_range(dates.min(), dates.max(), unit="ns"))
-
-
-def _baseline(sst: xr.DataArray, first: int, last: int, margin: int) -> xr.DataArray:
-    """The series on every day from `first` to `last` year and `margin` days around them, NaN on days without value.
-
-    Raises
-    ------
-    InputError
-        If it does not reach both ends of the years.
-    """
-    sst = every_day(sst)
-    dates = sst.indexes["time"]
-    days = pd.date_range(f"{first}-01-01", f"{last}-12-31", unit="ns")
-    if last < first or dates.min() > days[0] or dates.max() < days[-1]:
+    begin, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
+    if last < first or days.dates[0] > begin or days.dates[-1] < end:
         raise InputError(
-            f"baseline {first} to {last}: the series runs from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}; "
+            f"baseline {first} to {last}: the series runs from {days.dates[0]:%Y-%m-%d} to {days.dates[-1]:%Y-%m-%d}; "
             "give whole years that it covers"
         )
+    there = set(days.dates[days.rows >= 0].year)
+    absent = [year for year in range(first, last + 1) if year not in there]
+    if absent:
+        raise InputError(f"baseline {first} to {last}: the series has no day of {absent[0]}; choose other years")
     around = pd.Timedelta(margin, "D")
-    return _on(sst, pd.date_range(days[0] - around, days[-1] + around, unit="ns"))
-
-
-def _on(sst: xr.DataArray, days: pd.DatetimeIndex) -> xr.DataArray:
-    return sst.sel(time=days) if days.isin(sst.indexes["time"]).all() else sst.reindex(time=days)
+    return days.between(begin - around, end + around)
 
 
 def _year_starts(first: int, last: int) -> np.ndarray:
@@ -142,108 +248,45 @@ def _year_starts(first: int, last: int) -> np.ndarray:
     return np.asarray((begins - begins[0]).days, dtype=np.int64)
 
 
-def _cell_chunks(series: xr.DataArray, cells: list[Hashable]) -> dict[Hashable, int]:
-    """Chunks of about BLOCK_CELLS cells: whole rows of the last dimensions."""
-    chunks: dict[Hashable, int] = {}
-    room = BLOCK_CELLS
-    for d in reversed(cells):
-        chunks[d] = max(1, min(series.sizes[d], room))
-        room //= chunks[d]
-    return chunks
+def _limits(
+    values: np.ndarray,
+    rows: np.ndarray,
+    starts: np.ndarray,
+    share: float,
+    half: int,
+    smooth: int,
+    elapsed: np.ndarray | None,
+    places: np.ndarray,
+    threads: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Climatology and threshold (…, 2, 366), and the trend (…) per year, of series (…, time)."""
+    shape = values.shape[:-1]
+    both = np.empty((int(np.prod(shape)), 2, YEAR))
+    trend = np.zeros(len(both))
 
+    def one(tile: np.ndarray, where: slice) -> None:
+        pooled(tile, starts, share, half, smooth, both[where])
+        if elapsed is not None:
+            core = slice(starts[0], starts[-1])
+            _slopes(tile[:, core], both[where, 0], places[core], elapsed[core], trend[where])
+            pooled(tile - trend[where, None] * elapsed, starts, share, half, smooth, both[where])
 
-def _pooled(values: np.ndarray, starts: np.ndarray, percentile: float, half_width: int, smooth: int) -> np.ndarray:
-    """Smoothed mean and percentile (…, 2, 366) of series (…, time)."""
-    flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]), dtype=np.float64)
-    result = np.full((len(flat), 2, YEAR), np.nan)
-    _pool(flat, starts, percentile / 100.0, half_width, result)
-    result[..., LEAP_DAY] = (result[..., LEAP_DAY - 1] + result[..., LEAP_DAY + 1]) / 2
-    return _running_mean(result, smooth).reshape(*values.shape[:-1], 2, YEAR)
-
-
-def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """The mean over a window round the year of the days that have a value, kept NaN where the day has none."""
-    if width == 1:
-        return values
-    half = width // 2
-    there = np.isfinite(values)
-    padded = [np.concatenate([x[..., -half:], x, x[..., :half]], axis=-1) for x in (np.where(there, values, 0), there)]
-    sums, counts = (np.lib.stride_tricks.sliding_window_view(x, width, axis=-1).sum(axis=-1) for x in padded)
-    return np.where(there, sums / np.maximum(counts, 1), np.nan)
+    each_tile(values, rows, one, threads)
+    return both.reshape(*shape, 2, YEAR), trend.reshape(shape)
 
 
 @numba.njit(cache=True, nogil=True)
-def _pool(series: np.ndarray, starts: np.ndarray, share: float, half: int, result: np.ndarray) -> None:
-    """Mean and percentile of each day's pool.
-
-    The pool of a day is that of the day before, less the days that left the window and with those that came in. So it
-    is kept in order, and each day costs one pass over it instead of a sort.
-    """
-    years = len(starts) - 1
-    pool = np.empty((2 * half + 1) * years)
-    other = np.empty_like(pool)
-    leaving, entering = np.empty(years), np.empty(years)
-    for cell in range(series.shape[0]):
-        x = series[cell]
-        count = 0
-        for year in range(years):  # the pool of 1 January
-            for k in range(-half, half + 1):
-                day = starts[year] + k
-                if not np.isnan(x[day]):
-                    pool[count] = x[day]
-                    count += 1
-        pool[:count].sort()
-        for day_of_year in range(YEAR):
-            if day_of_year > 0:
-                out, new = 0, 0
-                for year in range(years):
-                    leap = starts[year + 1] - starts[year] == 366
-                    if day_of_year == LEAP_DAY and not leap:
-                        continue  # there is no such day: the window stays at 28 February
-                    at = starts[year] + day_of_year - (0 if leap or day_of_year < LEAP_DAY else 1)
-                    day = at - half - 1
-                    if not np.isnan(x[day]):
-                        leaving[out] = x[day]
-                        out += 1
-                    day = at + half
-                    if not np.isnan(x[day]):
-                        entering[new] = x[day]
-                        new += 1
-                leaving[:out].sort()
-                entering[:new].sort()
-                count = _exchange(pool, count, leaving, out, entering, new, other)
-                pool, other = other, pool
-            if count == 0 or day_of_year == LEAP_DAY:
-                continue
-            total = 0.0
-            for k in range(count):
-                total += pool[k]
-            result[cell, 0, day_of_year] = total / count
-            place = share * (count - 1)
-            below = int(np.floor(place))
-            above = min(below + 1, count - 1)
-            result[cell, 1, day_of_year] = pool[below] + (place - below) * (pool[above] - pool[below])
-
-
-@numba.njit(cache=True, nogil=True)
-def _exchange(
-    pool: np.ndarray, count: int, leaving: np.ndarray, out: int, entering: np.ndarray, new: int, result: np.ndarray
-) -> int:
-    """Merge `entering` into `pool` without `leaving`, all in order; the new count."""
-    i = j = k = 0
-    for n in range(count):
-        value = pool[n]
-        if i < out and leaving[i] == value:
-            i += 1
-            continue
-        while j < new and entering[j] < value:
-            result[k] = entering[j]
-            j += 1
-            k += 1
-        result[k] = value
-        k += 1
-    while j < new:
-        result[k] = entering[j]
-        j += 1
-        k += 1
-    return k
+def _slopes(series: np.ndarray, mean: np.ndarray, places: np.ndarray, elapsed: np.ndarray, result: np.ndarray) -> None:
+    """Slope (cell) by least squares of the departure of series (cell, day) from the mean of its day of the year."""
+    for cell in range(len(series)):
+        n, t, a, tt, ta = 0, 0.0, 0.0, 0.0, 0.0
+        for day in range(len(elapsed)):
+            anomaly = series[cell, day] - mean[cell, places[day]]
+            if np.isfinite(anomaly):
+                n += 1
+                t += elapsed[day]
+                a += anomaly
+                tt += elapsed[day] ** 2
+                ta += elapsed[day] * anomaly
+        spread = n * tt - t * t
+        result[cell] = (n * ta - t * a) / spread if spread > 0 else np.nan

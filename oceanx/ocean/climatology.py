@@ -293,15 +293,16 @@ def _product(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
 def _weighted(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
     terms, cells = table.shape
     result = np.empty((rows.shape[0], cells), np.float32)
-    total = np.empty(4096)
-    for i in range(rows.shape[0]):
-        for start in range(0, cells, total.size):
-            count = min(total.size, cells - start)
+    wide, total = np.empty((terms, 512)), np.empty(512)
+    for start in range(0, cells, 512):  # cells whose coefficients are widened once, for all dates
+        count = min(512, cells - start)
+        wide[:, :count] = table[:, start : start + count]
+        for i in range(rows.shape[0]):
             total[:count] = 0.0
             for k in range(terms):
                 weight = rows[i, k]
                 for j in range(count):
-                    total[j] += weight * table[k, start + j]
+                    total[j] += weight * wide[k, j]
             for j in range(count):
                 result[i, start + j] = total[j]
     return result

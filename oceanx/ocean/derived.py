@@ -59,9 +59,10 @@ def mixed_layer_depth(
     reference_depth
         In m. Above the first level, the first level stands for it.
     method
-        `oceanbench` is what that benchmark scores, for comparison with its numbers: density relative to the top level,
-        the first level beyond the threshold without interpolation, no deeper than 600 m, and depth and potential
-        temperature taken for pressure and temperature in situ. `reference_depth` is then not used.
+        `oceanbench` is what that benchmark scores, for comparison with its numbers: of the levels down to 600 m the
+        first that is denser than the top one by the threshold, without interpolation, or else the deepest with a value;
+        depth and potential temperature are taken for pressure and temperature in situ. `reference_depth` is then not
+        used.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def mixed_layer_depth(
     how = (
         f"density {threshold:g} kg m-3 above that at {reference_depth:g} m, TEOS-10"
         if method == "teos10"
-        else f"first level {threshold:g} kg m-3 denser than the top one, at most 600 m, as OceanBench has it"
+        else f"first level down to 600 m {threshold:g} kg m-3 denser than the top one, as OceanBench has it"
     )
     return named(result, "mlotst", comment=how)
 
@@ -191,8 +192,9 @@ def _mixed_layer(
             SA, CT, _ = _teos10(salinity[at], temperature[at], axes)
             result[at] = _crossing(_columns(gsw.sigma0(SA, CT)), depth, threshold, reference).reshape(result.shape[-2:])
         else:
-            column = _columns(_oceanbench_density(salinity[at], temperature[at], axes))
-            result[at] = _first_level(column, depth, threshold, _OCEANBENCH_DEEPEST).reshape(result.shape[-2:])
+            upper = max(1, int((depth <= _OCEANBENCH_DEEPEST).sum()))
+            column = _columns(_oceanbench_density(salinity[at][:upper], temperature[at][:upper], axes))
+            result[at] = _first_level(column, depth, threshold).reshape(result.shape[-2:])
     return result
 
 
@@ -222,10 +224,10 @@ def _salinity_line(*axes: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _oceanbench_density(salinity: np.ndarray, temperature: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Potential density anomaly with depth as pressure and potential temperature as temperature in situ."""
-    depth, latitude, longitude = axes[0][:, None, None], axes[1][None, :, None], axes[2]
+    """Potential density with depth as pressure and potential temperature as temperature in situ."""
+    depth, latitude, longitude = axes[0][: len(salinity), None, None], axes[1][None, :, None], axes[2]
     SA = gsw.SA_from_SP(salinity.astype(np.float64), depth, longitude, latitude)
-    return gsw.sigma0(SA, gsw.CT_from_t(SA, temperature.astype(np.float64), depth))
+    return gsw.pot_rho_t_exact(np.maximum(SA, 0.0), temperature.astype(np.float64), depth, 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -265,8 +267,8 @@ def _crossing(columns: np.ndarray, depth: np.ndarray, threshold: float, referenc
 
 
 @numba.njit(nogil=True, cache=True)
-def _first_level(columns: np.ndarray, depth: np.ndarray, threshold: float, deepest: float) -> np.ndarray:
-    """Depth of the first level of each column (cell, depth) that exceeds the top one by more than the threshold."""
+def _first_level(columns: np.ndarray, depth: np.ndarray, threshold: float) -> np.ndarray:
+    """Depth of the first level of each column (cell, depth) that exceeds the top one by the threshold, or the last."""
     cells, levels = columns.shape
     result = np.full(cells, np.nan)
     for i in range(cells):
@@ -276,8 +278,8 @@ def _first_level(columns: np.ndarray, depth: np.ndarray, threshold: float, deepe
         for k in range(levels):
             if np.isnan(columns[i, k]):
                 continue
-            result[i] = min(depth[k], deepest)
-            if columns[i, k] - top > threshold:
+            result[i] = depth[k]
+            if columns[i, k] - top >= threshold:
                 break
     return result
 

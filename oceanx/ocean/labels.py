@@ -1,4 +1,4 @@
-"""What a forecast Dataset is: dimensions, `valid_time`, CF attributes, the check that holds them, and `.oceanx`.
+"""What a forecast Dataset is: dimensions, `valid_time`, CF attributes, and the check that holds them.
 
 A forecast variable has the dimensions `ORDER` that apply to it, in that order. `lead_time` is the time since the
 analysis, so `valid_time = init_time + lead_time`; the first stored lead is one step after the analysis.
@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..vocabulary.caution import caution
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS, VARIABLES
-from .climatology import anomaly
+from ..vocabulary.published import QUANTITY, anomaly_attrs
 
 ORDER = ("member", "init_time", "lead_time", "depth", "latitude", "longitude")
 STATIC = ("mask", "cell_area", "thickness")
 WIDEST = 300.0  # degrees: what is wider is taken for a globe that counts its longitudes from elsewhere
+LEAD_UNITS = {  # nanoseconds
+    "days": 86_400_000_000_000, "hours": 3_600_000_000_000, "minutes": 60_000_000_000, "seconds": 1_000_000_000
+}  # fmt: skip
 ANALYSIS = "oceanx_analysis"  # global attribute of a forecast whose lead 0 is there on request
-
-T = TypeVar("T", xr.Dataset, xr.DataArray)
 
 
 def forecast_labels(
@@ -65,8 +67,7 @@ def label(ds: xr.Dataset, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
     InputError
         If `init_time` or `lead_time` is missing or is not of dates and durations.
     """
-    for name, kind in (("init_time", "M"), ("lead_time", "m")):
-        _complain(_wrong_kind(ds, name, kind))
+    refuse_unlabelled(ds)
     ds = ds.transpose(*(d for d in ORDER if d in ds.dims), ...)
     valid = ds["init_time"].astype("datetime64[ns]") + ds["lead_time"].astype("timedelta64[ns]")
     ds = ds.assign_coords(
@@ -117,12 +118,14 @@ def check(ds: xr.Dataset, *, values: bool = True, where: str = "forecast") -> No
 def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:
     """The forecast in a Zarr store or NetCDF file, lazy and checked (its labels; with `values` its data too).
 
+    Leads that another tool stored as numbers become durations if `lead_time` says its unit, and a warning says so.
+
     Raises
     ------
     InputError
         If there is no such forecast, it cannot be read, or it breaks the contract.
     """
-    ds = opened(path)
+    ds = _with_durations(opened(path), path)
     check(ds, values=values, where=str(path))
     # A store lists its arrays in any order; readers like the vocabulary's.
     return ds[[name for name in VARIABLES if name in ds.data_vars]]
@@ -139,64 +142,32 @@ def opened(path: Path | str) -> xr.Dataset:
         raise InputError(f"{path}: cannot be read as a forecast: {' '.join(str(error).split())[:200]}") from None
 
 
-class _Accessor(Generic[T]):
-    """Views of a labelled forecast or analysis; each returns a new object and leaves this one as it is."""
-
-    def __init__(self, obj: T) -> None:
-        self._obj: T = obj
-
-    def at_valid(self, time: Any) -> T:
-        """Every forecast valid at one date, by `init_time`, each with its own `lead_time`.
-
-        Examples
-        --------
-        >>> forecast.oceanx.at_valid("2020-03-01")    # doctest: +SKIP
-        """
-        obj, date = self._obj, np.datetime64(pd.Timestamp(time), "ns")
-        _complain(_wrong_kind(obj, "init_time", "M") or _wrong_kind(obj, "lead_time", "m"))
-        found = obj["init_time"].values[:, None] + obj["lead_time"].values[None, :] == date
-        init, lead = np.nonzero(found)
-        if not init.size:
-            last = obj["init_time"].values.max() + obj["lead_time"].values.max()
-            first = obj["init_time"].values.min() + obj["lead_time"].values.min()
-            raise InputError(f"no forecast is valid at {_day(date)}; they cover {_day(first)} to {_day(last)}")
-        return obj.isel(init_time=xr.DataArray(init, dims="init_time"), lead_time=xr.DataArray(lead, dims="init_time"))
-
-    def as_timeseries(self, lead: Any) -> T:
-        """The forecasts of one lead as a series over `time`, the date each is valid for.
-
-        `lead` is a duration (`"3D"`, a timedelta). The series has `init_time` and `lead_time` beside `time`.
-        """
-        obj, wanted = self._obj, np.timedelta64(pd.Timedelta(lead), "ns")
-        _complain(_wrong_kind(obj, "lead_time", "m"))
-        if wanted not in obj["lead_time"].values:
-            leads = pd.TimedeltaIndex(obj["lead_time"].values)
-            raise InputError(
-                f"lead {_lead(wanted)}: not stored; leads run from {_lead(leads.min())} to {_lead(leads.max())}"
-            )
-        series = obj.sel(lead_time=wanted)
-        time = xr.DataArray(series["init_time"].values + wanted, dims="init_time", attrs=DIMENSIONS["time"])
-        series = series.drop_vars("valid_time", errors="ignore").assign_coords(time=time)
-        return series.swap_dims(init_time="time").transpose("member", "time", ..., missing_dims="ignore")
-
-    def anomaly(self, climatology: xr.Dataset) -> T:
-        """The departure from a climatology on each valid date, lazy where the data are; attributes kept."""
-        obj = self._obj
-        if isinstance(obj, xr.Dataset):
-            return anomaly(obj, climatology)
-        if obj.name is None:
-            raise InputError("anomaly: the DataArray has no name; name it as its variable is in the climatology")
-        return anomaly(obj.to_dataset(), climatology)[obj.name]
+def _with_durations(ds: xr.Dataset, path: Path | str) -> xr.Dataset:
+    """The Dataset with leads as durations, where they are numbers of a unit that it states."""
+    if "lead_time" not in ds.variables or ds["lead_time"].dtype.kind not in "iuf":
+        return ds
+    lead, unit = ds["lead_time"], str(ds["lead_time"].attrs.get("units", "")).rstrip("s") + "s"
+    if unit not in LEAD_UNITS:
+        return ds
+    caution(
+        f"{path}: lead_time holds numbers, without the attribute dtype='timedelta64[ns]'; taken as {unit}, which it "
+        "says they are"
+    )
+    attrs = {key: value for key, value in lead.attrs.items() if key != "units"}
+    return ds.assign_coords(lead_time=(lead.dims, durations(lead.values, unit), attrs))
 
 
-@xr.register_dataset_accessor("oceanx")
-class DatasetAccessor(_Accessor[xr.Dataset]):
-    """`Dataset.oceanx`."""
+def durations(numbers: np.ndarray, unit: str) -> np.ndarray:
+    """Numbers of one of `LEAD_UNITS` as timedelta64[ns], to the nanosecond."""
+    size = LEAD_UNITS[unit]
+    whole = numbers.astype(np.int64) * size if numbers.dtype.kind in "iu" else np.round(numbers * float(size))
+    return whole.astype(np.int64).astype("timedelta64[ns]")
 
 
-@xr.register_dataarray_accessor("oceanx")
-class DataArrayAccessor(_Accessor[xr.DataArray]):
-    """`DataArray.oceanx`."""
+def refuse_unlabelled(obj: xr.Dataset | xr.DataArray, where: str = "forecast") -> None:
+    """`InputError` unless `init_time` and `lead_time` are dimensions with ascending dates and durations."""
+    for name, kind in (("init_time", "M"), ("lead_time", "m")):
+        _complain(_wrong_kind(obj, name, kind), where)
 
 
 def _complain(complaint: str | None, where: str = "forecast") -> None:
@@ -212,7 +183,7 @@ def _wrong_kind(ds: xr.Dataset | xr.DataArray, name: str, kind: str) -> str | No
     if axis.dtype.kind != kind:
         hint = {
             "M": "decode it with xr.decode_cf",
-            "m": "its writer left out the attribute dtype='timedelta64[ns]'; "
+            "m": "its writer left out the attributes units and dtype='timedelta64[ns]'; "
             f"convert with ds.assign_coords({name}=pd.to_timedelta(ds.{name}, unit='D')) if it counts days",
         }[kind]
         expected = {"M": "datetime64", "m": "timedelta64"}[kind]
@@ -251,7 +222,7 @@ def _wrong_leads(ds: xr.Dataset) -> str | None:
     first, zero = ds["lead_time"].values.min(), np.timedelta64(0, "ns")
     if first < zero or (first == zero and ANALYSIS not in ds.attrs):
         return (
-            f"lead_time: found {_lead(first)}; leads begin one step after the analysis "
+            f"lead_time: found {lead_said(first)}; leads begin one step after the analysis "
             f"(lead 0 on request only, with the global attribute {ANALYSIS})"
         )
     return None
@@ -268,8 +239,8 @@ def _wrong_valid_time(ds: xr.Dataset) -> str | None:
         i, j = np.unravel_index(int(np.argmax(wrong)), valid.shape)
         init, lead = ds["init_time"].values[i], ds["lead_time"].values[j]
         return (
-            f"valid_time: found {_day(valid.values[i, j])} for init_time {_day(init)} and lead_time "
-            f"{_lead(lead)}, expected {_day(init + lead)}"
+            f"valid_time: found {date_said(valid.values[i, j])} for init_time {date_said(init)} and lead_time "
+            f"{lead_said(lead)}, expected {date_said(init + lead)}"
         )
     return None
 
@@ -283,7 +254,10 @@ def _wrong_variables(ds: xr.Dataset) -> str | None:
         if lacking or v.dims != expected:
             expected = tuple(d for d in ORDER if d in (*v.dims, *lacking))
             return f"{name}: found dimensions {v.dims}, expected {expected}"
-        for key, value in VARIABLES[str(name)].attrs.items():
+        known = VARIABLES[str(name)].attrs
+        if v.attrs.get(QUANTITY) == "anomaly":
+            known |= anomaly_attrs(str(name))
+        for key, value in known.items():
             if key != "long_name" and v.attrs.get(key) != value:
                 return f"{name}: found {key}={v.attrs.get(key)!r}, expected {value!r}"
     return None
@@ -296,12 +270,14 @@ def _wrong_values(ds: xr.Dataset) -> str | None:
         for i, init in enumerate(v["init_time"].values):
             finite = np.isfinite(v.isel(init_time=i).values)
             if not finite.any():
-                return f"{name}: no value at all for init_time {_day(init)}"
+                return f"{name}: no value at all for init_time {date_said(init)}"
             if wet is None:
                 continue
             for wrong, what in ((finite & ~wet, "a value on land"), (~finite & wet, "no value at sea")):
                 if wrong.any():
-                    return f"{name}: {what} in {wrong.sum()} cells for init_time {_day(init)}; compare with ds.mask"
+                    return (
+                        f"{name}: {what} in {wrong.sum()} cells for init_time {date_said(init)}; compare with ds.mask"
+                    )
     return None
 
 
@@ -315,12 +291,14 @@ def wet_cells(ds: xr.Dataset, v: xr.DataArray) -> np.ndarray | None:
     return mask.transpose(*(d for d in ("depth", "latitude", "longitude") if d in mask.dims)).values
 
 
-def _lead(lead: Any) -> str:
+def lead_said(lead: Any) -> str:
+    """A lead time as messages have it: `3D`, `6h`."""
     seconds = pd.Timedelta(lead).total_seconds()
     unit, size = ("D", 86400) if seconds % 86400 == 0 else ("h", 3600)
     return f"{seconds / size:g}{unit}"
 
 
-def _day(date: Any) -> str:
+def date_said(date: Any) -> str:
+    """A date as messages have it, with the hour where it is not midnight."""
     stamp = pd.Timestamp(date)
     return stamp.strftime("%Y-%m-%d" if stamp == stamp.normalize() else "%Y-%m-%dT%H:%M")

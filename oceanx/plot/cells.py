@@ -100,6 +100,16 @@ def same_axis(dim: str, a: xr.DataArray, b: xr.DataArray, one: str, other: str) 
         )
 
 
+def same_depth(truth: xr.DataArray, forecast: xr.DataArray) -> None:
+    """Refuse a truth and a forecast that both say how deep they are, and differ by more than a hundredth."""
+    depths = [field.coords.get("depth") for field in (truth, forecast)]
+    if any(depth is None or depth.ndim for depth in depths):
+        return
+    here, there = (float(depth) for depth in depths if depth is not None)
+    if not np.isclose(here, there, rtol=0.01):
+        raise InputError(f"depth: truth is of {here:g} m, forecast of {there:g} m; select one level")
+
+
 def same_time(truth: xr.DataArray, forecast: xr.DataArray) -> None:
     """Refuse a truth and a forecast that both say when they are valid, and differ."""
     at, on = words.valid_time(truth), words.valid_time(forecast)

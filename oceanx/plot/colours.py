@@ -37,6 +37,12 @@ _BY_NAME: dict[str, tuple[str, Spread]] = {
     "ssr": ("solar", "from zero"), "tp": ("rain", "from zero"),
 }  # fmt: skip
 
+# What is told from other variables. An "anomaly" of density is a density less 1000 kg m⁻³, and no error.
+_DERIVED: dict[str, tuple[str, Spread]] = {
+    "sigma0": ("dense", "range"), "rho": ("dense", "range"), "heat_content": ("thermal", "range"),
+    "ugos": ("balance", "symmetric"), "vgos": ("balance", "symmetric"), "intensity": ("balance", "symmetric"),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -49,14 +55,19 @@ class Scale:
 
 def is_error(field: xr.DataArray) -> bool:
     """Whether the name or the long name says that this is an error or an anomaly."""
+    if field.attrs.get("oceanx_quantity") == "anomaly":
+        return True
     words = f"{field.name or ''} {field.attrs.get('long_name', '')} {field.attrs.get('standard_name', '')}".lower()
     return any(word in words.replace("_", " ").split() for word in _ERRORS)
 
 
 def family(field: xr.DataArray, kind: Kind | None = None) -> tuple[str, Spread]:
     """The name of the colour map for a field and how its range is found."""
-    if kind == "error" or (kind is None and is_error(field)):
+    derived = _DERIVED.get(str(field.name)) if field.attrs.get("oceanx_quantity") != "anomaly" else None
+    if kind == "error" or (kind is None and not derived and is_error(field)):
         return "balance", "symmetric"
+    if derived:
+        return derived
     words = str(field.name or "").lower().split("_")
     if any(word in words for word in _SIZES):
         return "amp", "from zero"
@@ -91,7 +102,7 @@ def scale(
     low, high = _limits(values, spread, vmin, vmax)
     if spread == "either" and low != -high:
         name = "deep"
-    return Scale(_colormap(cmap or name), Normalize(low, high), _extend(values, low, high))
+    return Scale(colormap(cmap or name), Normalize(low, high), _extend(values, low, high))
 
 
 def _limits(values: np.ndarray, spread: Spread, vmin: float | None, vmax: float | None) -> tuple[float, float]:
@@ -132,7 +143,8 @@ def _cmocean() -> dict[str, Colormap]:
     return dict(cm.cmap_d)
 
 
-def _colormap(name: str | Colormap) -> Colormap:
+def colormap(name: str | Colormap) -> Colormap:
+    """A colour map of cmocean, or else of matplotlib, by its name."""
     if isinstance(name, Colormap):
         return name
     found = _cmocean().get(name.removeprefix("cmo."))

@@ -11,13 +11,15 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.image import PcolorImage
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..vocabulary.errors import InputError
 from . import style, words
-from .cells import PLANE, Cells, areas, cells_of, coast, on_water, same_axis, same_time
+from .cells import PLANE, Cells, areas, cells_of, coast, on_water, same_axis, same_depth, same_time
 from .colours import Kind, Scale, scale
 
+MANY = 200_000  # cells, beyond which they are drawn as an image, each point of it in the colour of its cell
 INCHES_A_LETTER = 0.088  # of a label, about
 
 
@@ -101,7 +103,7 @@ def triptych(
     Raises
     ------
     InputError
-        For other dimensions, or for grids, units or valid times that differ.
+        For other dimensions, or for grids, units, depths or valid times that differ.
     """
     for field in (truth, forecast):
         words.expect(field, PLANE, "a triptych")
@@ -124,9 +126,9 @@ def triptych(
     units = words.units_of(truth)
     name = words.title_of(truth)
     below: dict[str, Any] = {"location": "bottom", "aspect": 40, "pad": 0.03}
-    _label(figure.colorbar(meshes[1], ax=axes[:2], extend=both.extend, **below), words.label_of(truth))
-    spread = words.with_units("Difference", units) + "\n" + _how_far(error, truth, units)
-    _label(figure.colorbar(meshes[2], ax=axes[2], extend=apart.extend, **below | {"aspect": 20}), spread, ticks=4)
+    _label(figure.colorbar(meshes[1], ax=axes[:2], extend=both.extend, **below), name, units)
+    bar_of_error = figure.colorbar(meshes[2], ax=axes[2], extend=apart.extend, **below | {"aspect": 20})
+    _label(bar_of_error, "Difference", units, "\n" + _how_far(error, truth, units), ticks=4)
     labelled = forecast if words.when(forecast) else truth
     figure.suptitle(title if title is not None else words.heading(labelled, name), x=0.01, ha="left")
     return figure
@@ -138,15 +140,21 @@ def draw(ax: Axes, field: xr.DataArray, cells: Cells, shades: Scale, width: floa
     The `width` in inches that the axes will have, where a layout has still to be made, says how many ticks fit.
     """
     globe = _plate_carree(ax)
-    ax.set_facecolor(style.NO_DATA)
+    ax.set_facecolor("white" if globe else style.NO_DATA)
+    if globe:  # beyond the grid there is paper
+        ax.pcolormesh(cells.x, cells.y, np.zeros(cells.wet.shape), cmap=flat(style.NO_DATA), gid="no data", **globe)
+    paint = ax.pcolorfast if cells.wet.size > MANY and not globe else ax.pcolormesh
     values = np.ma.masked_invalid(on_water(field, cells).values)
-    mesh = ax.pcolormesh(cells.x, cells.y, values, cmap=shades.cmap, norm=shades.norm, **globe)
+    mesh = cast(ScalarMappable, paint(cells.x, cells.y, values, cmap=shades.cmap, norm=shades.norm, **globe))
     land = np.ma.masked_where(cells.wet, np.zeros(cells.wet.shape))
-    ax.pcolormesh(cells.x, cells.y, land, cmap=flat(style.LAND), gid="land", **globe)
+    paint(cells.x, cells.y, land, cmap=flat(style.LAND), gid="land", **globe)
     shore = {"transform": globe["transform"]._as_mpl_transform(ax)} if globe else {}
     ax.add_collection(shoreline(cells, gid="coast", **shore))
     if globe:
-        cast(Any, ax).gridlines(draw_labels=["left", "bottom"], color=style.FAINT)
+        lines = cast(Any, ax).gridlines(
+            draw_labels=["left", "bottom"], color=style.FAINT, x_inline=False, y_inline=False
+        )
+        lines.xlabel_style = lines.ylabel_style = {"size": style.TICK, "rotation": 0}
         return mesh
     ax.set(xlim=(cells.x[0], cells.x[-1]), ylim=(cells.y[0], cells.y[-1]), aspect=cells.aspect)
     width = width or inches(ax, cells.tallness)[0]
@@ -155,6 +163,12 @@ def draw(ax: Axes, field: xr.DataArray, cells: Cells, shades: Scale, width: floa
     words.degree_axis(ax.yaxis, "y", cells.y[-1] - cells.y[0], int(np.clip(height / 0.4, 2, 6)))
     style.tidy(ax)
     return mesh
+
+
+def repaint(mesh: ScalarMappable, field: xr.DataArray, cells: Cells) -> None:
+    """Put other values in the cells that `draw` drew."""
+    values = np.ma.masked_invalid(on_water(field, cells).values)
+    mesh.set_data(cells.x, cells.y, values) if isinstance(mesh, PcolorImage) else mesh.set_array(values)
 
 
 def shoreline(cells: Cells, **kwargs: Any) -> LineCollection:
@@ -176,11 +190,11 @@ def bar(ax: Axes, mesh: ScalarMappable, shades: Scale, field: xr.DataArray) -> N
     tallness = ax.get_data_ratio() * float(ax.get_aspect()) if ax.get_aspect() != "auto" else None
     width, height = inches(ax, tallness)
     inch = 1 / width
-    text = words.label_of(field)
-    if max(len(line) for line in text.split("\n")) * INCHES_A_LETTER > height + 0.4:
-        text = words.units_of(field)
+    name = words.title_of(field)
+    if max(len(line) for line in words.label_of(field).split("\n")) * INCHES_A_LETTER > height + 0.4:
+        name = ""
     inset = ax.inset_axes((1 + 0.2 * inch, 0.0, 0.24 * inch, 1.0))
-    _label(cast(Figure, ax.figure).colorbar(mesh, cax=inset, extend=shades.extend), text)
+    _label(cast(Figure, ax.figure).colorbar(mesh, cax=inset, extend=shades.extend), name, words.units_of(field))
 
 
 def inches(ax: Axes, tallness: float | None = None) -> tuple[float, float]:
@@ -196,8 +210,14 @@ def _one(field: xr.DataArray) -> xr.DataArray:
     return field.isel({dim: 0 for dim in field.dims if dim not in PLANE and field.sizes[dim] == 1})
 
 
-def _label(colorbar: Any, text: str, ticks: int | None = None) -> None:
-    colorbar.set_label(text)
+def _label(colorbar: Any, name: str, units: str, more: str = "", ticks: int | None = None) -> None:
+    """Say what a colour bar is of and in which unit, that unit with a power of ten where numbers are large or small."""
+    power = words.power_of(colorbar.norm.vmin, colorbar.norm.vmax)
+    units = words.counted_in(units, power)
+    colorbar.set_label((words.with_units(name, units) if name else units) + more)
+    if power:
+        colorbar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}".replace("-", "−"))
+        colorbar.update_ticks()
     if ticks:
         colorbar.locator = MaxNLocator(ticks)
         colorbar.update_ticks()
@@ -243,6 +263,7 @@ def _same(truth: xr.DataArray, forecast: xr.DataArray) -> None:
     if a != b:
         raise InputError(f"units: truth has {a!r}, forecast {b!r}; convert one of them")
     same_time(truth, forecast)
+    same_depth(truth, forecast)
 
 
 def _how_far(error: xr.DataArray, grid: xr.DataArray, units: str) -> str:
@@ -250,5 +271,7 @@ def _how_far(error: xr.DataArray, grid: xr.DataArray, units: str) -> str:
     present = np.isfinite(error.values)
     weights, values = areas(grid)[present], error.values[present]
     rms, mean = np.sqrt(np.average(values**2, weights=weights)), np.average(values, weights=weights)
+    power = words.power_of(rms, rms)
+    rms, mean, units = rms / 10.0**power, mean / 10.0**power, words.counted_in(units, power)
     places = int(np.clip(1 - np.floor(np.log10(rms)), 0, 6)) if rms > 0 else 1
     return f"RMSE {rms:.{places}f}, mean {mean:+.{places}f}".replace("-", "−") + (f" {units}" if units else "")

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ..vocabulary.errors import InputError
 from ..vocabulary.files import replacing
+from .animations import Film
 
 SHARP = 144  # dots per inch of embedded figures; a page counts 96 to the inch
 
@@ -44,9 +45,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with the words below it and the words for those who cannot see it."""
+    """A figure or a film with the words below it and the words for those who cannot see it."""
 
-    figure: Figure
+    figure: Figure | Film
     caption: str
     alt: str
 
@@ -55,12 +56,17 @@ class Picture:
         if not self.alt.strip():
             raise InputError(f"picture {self.caption!r}: has no alt text; say in a sentence what it shows")
         buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=SHARP, metadata={"Software": None})
+        if isinstance(self.figure, Film):
+            kind, figure = "gif", self.figure.figure
+            self.figure.write_gif(buffer)
+        else:
+            kind, figure = "png", self.figure
+            figure.savefig(buffer, format="png", dpi=SHARP, metadata={"Software": None})
         pixels = base64.b64encode(buffer.getvalue()).decode("ascii")
-        width, height = (round(96 * inches) for inches in self.figure.get_size_inches())
+        width, height = (round(96 * inches) for inches in figure.get_size_inches())
         wide = ' class="wide"' if width > 1.6 * height else ""
         return (
-            f'<figure><div class="scroll"><img{wide} src="data:image/png;base64,{pixels}" alt="{escape(self.alt)}" '
+            f'<figure><div class="scroll"><img{wide} src="data:image/{kind};base64,{pixels}" alt="{escape(self.alt)}" '
             f'width="{width}" height="{height}"></div><figcaption>{escape(self.caption)}</figcaption></figure>'
         )
 
@@ -197,7 +203,7 @@ def _cell(value: Any, share: bool, places: int, best: bool) -> str:
     if not isinstance(value, str) and pd.isna(value):
         text = "–"
     elif share:
-        text = f"{100 * value:.0f} %"
+        text = f"{round(100 * value) or 0} %"
     elif isinstance(value, float | np.floating):
         text = f"{value:.{places}f}"
     else:

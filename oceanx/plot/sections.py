@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 
 from ..vocabulary.errors import InputError
 from . import cells, maps, style, words
-from .colours import Kind, scale
-from .events import date_axis, dates
+from .colours import Kind, colormap, scale
 
 TIMES = ("time", "init_time", "lead_time")
-PLACES = ("longitude", "latitude", "depth")
+PLACES = ("longitude", "latitude", "distance", "depth")
 
 
 @style.look()
@@ -31,10 +30,11 @@ def section(
 ) -> Figure:
     """A figure of one field on depth × latitude or depth × longitude, the surface on top and the sea floor in grey.
 
-    Layers reach half-way to their neighbours, the first from the surface. The sea floor is where the coordinate `mask`
-    is 0, or, without one, where there is no value. Other arguments and errors as in `map`.
+    Also on depth × distance, as `.oceanx.section(points=…)` gives. Layers reach half-way to their neighbours, the first
+    from the surface. The sea floor is where the coordinate `mask` is 0, or, without one, where there is no value. Other
+    arguments and errors as in `map`.
     """
-    across = _one_of(field, ("longitude", "latitude"), "a section")
+    across = _one_of(field, ("longitude", "latitude", "distance"), "a section")
     words.expect(field, ("depth", across), "a section")
     field = field.transpose("depth", across).compute()
     given = field.coords.get("mask")
@@ -68,7 +68,7 @@ def hovmoller(
     cmap: str | Colormap | None = None,
     kind: Kind | None = None,
 ) -> Figure:
-    """A figure of one field on time and one place: longitude to the right, or latitude or depth upwards.
+    """A figure of one field on time and one place: longitude to the right, or latitude, distance or depth upwards.
 
     The time is `time`, `init_time` or `lead_time`. Cells without a value are left grey. Other arguments and errors as
     in `map`.
@@ -118,7 +118,7 @@ def profile(field: xr.DataArray, *, title: str | None = None) -> Figure:
         raise InputError(f"{others[0]}: {len(lines)} lines are too many to tell apart; select 12 or fewer")
     figure = style.sheet(5.4, 6.0)
     ax = figure.add_subplot()
-    looks = style.lines_of(list(lines))
+    looks = _in_order(list(lines)) if others and others[0] in TIMES else style.lines_of(list(lines))
     for name, piece in lines.items():
         ax.plot(piece.values, piece["depth"].values, label=words.model_text(name), **looks[name] | {"markersize": 3.5})
     ax.set(xlabel=words.label_of(field), ylabel="Depth (m)")
@@ -128,6 +128,12 @@ def profile(field: xr.DataArray, *, title: str | None = None) -> Figure:
     ax.set_title(title if title is not None else words.heading(field), loc="left")
     style.tidy(ax, grid=True, frame=False)
     return figure
+
+
+def _in_order(names: list[str]) -> dict[str, dict[str, Any]]:
+    """How lines look whose order matters: from pale to dark."""
+    shades = colormap("dense")(np.linspace(0.25, 0.95, len(names)))
+    return {name: {"color": shade, "linewidth": 2.2} for name, shade in zip(names, shades, strict=True)}
 
 
 def interfaces(depth: xr.DataArray) -> np.ndarray:
@@ -155,7 +161,7 @@ def _edges_of(values: xr.DataArray) -> np.ndarray:
 def _numbers(values: xr.DataArray) -> xr.DataArray:
     if values.name == "lead_time":
         return values.copy(data=words.days(values))
-    return values.copy(data=dates(values)) if values.name in TIMES else values
+    return values.copy(data=words.dates(values)) if values.name in TIMES else values
 
 
 def _axis(axis: Axis, values: xr.DataArray) -> None:
@@ -165,10 +171,12 @@ def _axis(axis: Axis, values: xr.DataArray) -> None:
         words.degree_axis(axis, which, float(values.max() - values.min()), 6)
     elif values.name == "depth":
         axis.set_label_text("Depth (m)")
+    elif values.name == "distance":
+        axis.set_label_text("Distance (km)")
     elif values.name == "lead_time":
         axis.set_label_text("Lead time (days)")
     else:
-        date_axis(axis)
+        words.date_axis(axis)
 
 
 def _over_time(field: xr.DataArray, time: str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from ..vocabulary.errors import InputError
 from . import style, words
-from .curves import MOST_PANELS, chosen_models, chosen_variables, curve, legend_of, panels_of, variable_text
+from .curves import MOST_PANELS, at_lead, chosen_models, chosen_variables, curve, legend_of, panels_of, variable_text
 
 WAVELENGTHS = (20000, 10000, 5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)  # km, the ticks
 DECADES = 6  # below the largest density, nothing is drawn
@@ -51,7 +51,7 @@ def spectrum(
     """
     pairs = spectra.drop_vars([n for n in map(str, spectra.data_vars) if n.endswith("_truth_spectrum")])
     names = chosen_variables(pairs, variable, "spectrum")
-    at = _at_lead(spectra, lead)
+    at = at_lead(spectra, lead)
     panels = [
         (panel, true, name)
         for name in names
@@ -74,24 +74,10 @@ def spectrum(
         ax.remove()
     for ax, panel in zip(grid.flat, panels, strict=False):
         _panel(ax, *panel, models=shown)
-    legend_of(figure, grid.flat[0], [*shown, "truth"])
+    legend_of(figure, grid.flat[0])
     said = f"After {words.lead_text(at['lead_time'].values)}"
     figure.suptitle(said if title is None else f"{title}, {said[0].lower()}{said[1:]}", x=0.01, ha="left")
     return figure
-
-
-def _at_lead(spectra: xr.Dataset, lead: str | None) -> xr.Dataset:
-    if "lead_time" not in spectra.dims:
-        if lead is not None or "lead_time" not in spectra.coords:
-            raise InputError("spectra: no dimension lead_time to choose from; leave `lead` out, or keep the dimension")
-        return spectra
-    if lead is None:
-        return spectra.isel(lead_time=-1)
-    try:
-        return spectra.sel(lead_time=lead)
-    except KeyError:
-        days = words.days(spectra["lead_time"])
-        raise InputError(f"lead: {lead!r} is not there; the spectra have {days[0]:g} to {days[-1]:g} days") from None
 
 
 def _panel(ax: Axes, panel: xr.DataArray, true: xr.DataArray, name: str, *, models: list[str]) -> None:

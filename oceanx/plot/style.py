@@ -21,8 +21,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 # References stand back in grey, told apart by their dashes; the limit of predictability is black.
-REFERENCES = {
+REFERENCES: dict[str, dict[str, Any]] = {
     "persistence": {"color": "#4a4a4a", "linestyle": "-"},
+    "anomaly_persistence": {"color": "#4a4a4a", "linestyle": (0, (7, 2))},
     "damped_persistence": {"color": "#8c8c8c", "linestyle": "-."},
     "climatology": {"color": "#8c8c8c", "linestyle": ":"},
 }

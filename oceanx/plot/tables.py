@@ -67,7 +67,7 @@ def table(
         For a variable, metric, model or lead that the scores lack.
     """
     names = chosen_variables(scores, variable, metric)
-    shown = chosen_models(scores, models)
+    shown = chosen_models(scores, models, [f"{name}_{metric}" for name in names])
     places = _places(scores, leads)
     room = metric in LOWER_IS_BETTER and {persistence, oracle} <= set(chosen_models(scores, None))
     taking = [m for m in shown if room and not m.startswith(style.ORACLE) and m not in {*style.REFERENCES, persistence}]

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axis import Axis
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import VARIABLES, Variable, ours
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+CATEGORIES = ("Moderate", "Strong", "Severe", "Extreme")
 LINE = 36  # letters of a name, beyond which it would not fit beside an axis
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 90)  # degrees between ticks
 _PLAIN = {"1": "", "": "", "degrees_C": "°C", "degC": "°C", "degree_C": "°C", "celsius": "°C", "percent": "%"}
@@ -91,6 +93,18 @@ def pretty_units(text: str) -> str:
     return re.sub(r"(?<=[A-Za-z)])-?\d+", lambda found: found.group().translate(_RAISED), text)
 
 
+def power_of(low: float, high: float) -> int:
+    """The power of ten that numbers of a range are counted in: 0 for most, 9 for billions."""
+    largest = max(abs(low), abs(high))
+    power = int(np.floor(np.log10(largest))) if largest > 0 and np.isfinite(largest) else 0
+    return power if power >= 5 or power <= -4 else 0
+
+
+def counted_in(units: str, power: int) -> str:
+    """The units with that power of ten before them."""
+    return f"10{str(power).translate(_RAISED)} {units}".strip() if power else units
+
+
 def with_units(text: str, units: str) -> str:
     """`text (units)`, or `text` alone for a number without units."""
     return f"{text} ({units})" if units else text
@@ -163,7 +177,29 @@ def where(field: xr.DataArray) -> str:
         value = _scalar(field, name)
         if value is not None:
             parts.append(degrees(float(value), axis))
-    return ", ".join(parts)
+    return ", ".join(parts + _ends(field))
+
+
+def _ends(field: xr.DataArray) -> list[str]:
+    """From where to where a transect goes."""
+    axes = [(field.coords.get(name), axis) for name, axis in (("latitude", "y"), ("longitude", "x"))]
+    if any(values is None or values.dims != ("distance",) for values, _ in axes):
+        return []
+    first, last = (
+        " ".join(degrees(round(float(values[place]), 2), axis) for values, axis in axes if values is not None)
+        for place in (0, -1)
+    )
+    return [f"{first} to {last}"]
+
+
+def category_text(field: xr.DataArray) -> str:
+    """The category of heatwave that a score is of and above, as `Strong or stronger`, or nothing."""
+    value = _scalar(field, "category")
+    if value is None:
+        return ""
+    text = str(value)
+    text = CATEGORIES[int(text) - 1] if text in ("1", "2", "3", "4") else capital(text.replace("_", " "))
+    return f"{text} or stronger" if text in CATEGORIES[:-1] else text
 
 
 def depth_text(depth: Any) -> str:
@@ -193,6 +229,21 @@ def degree_axis(axis: Axis, which: Literal["x", "y"], span: float, most: int) ->
     step = next((step for step in _STEPS if span <= step * most * 1.01), _STEPS[-1])
     axis.set_major_locator(MultipleLocator(step))
     axis.set_major_formatter(FuncFormatter(lambda value, _: degrees(value, which)))
+
+
+def dates(time: xr.DataArray) -> np.ndarray:
+    """Times as matplotlib's day numbers; only the standard calendar has dates that matplotlib knows."""
+    if not np.issubdtype(time.dtype, np.datetime64):
+        raise InputError(f"{time.name}: expected datetime64, found {time.dtype}; use convert_calendar('standard')")
+    return np.asarray(date2num(time.values))
+
+
+def date_axis(axis: Axis) -> None:
+    """Give an axis of day numbers ticks that are dates."""
+    axis.axes.xaxis_date() if axis.axis_name == "x" else axis.axes.yaxis_date()  # type: ignore[attr-defined]
+    locator = AutoDateLocator(minticks=3, maxticks=9)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def model_text(model: str) -> str:

@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from oceanx.vocabulary.progress import Progress
 
-from ..ocean.climatology import at
 from ..ocean.grid import area
-from ..ocean.labels import wet_cells
 from ..vocabulary.errors import InputError
-from .metrics import STATISTICS, Fields
+from . import kernel, references
+from .fields import Fields
+from .kernel import ANOMALIES, BASIC, Leads, Weights, stacked
+from .levels import all_levels, nearest_levels, on_all_levels
+from .metrics import Binned
+from .probabilistic import TENTHS
+from .reading import Batch, Sources, batches, keys
+from .table import BINS, STATISTICS
 
-BATCH_BYTES = 256 * 2**20  # how much of one variable, over all models, is held at a time
+DIMENSIONS = ("model", "region", "init_time", "lead_time", "depth")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What scores may need beside forecasts and truth.
+
+    Attributes
+    ----------
+    climatology
+        Of `oceanx.ocean.climatology`.
+    thresholds
+        By variable: a number, or a Dataset that has the variable by `dayofyear`.
+    above
+        Whether events are above the threshold, or below.
+    references
+        Which of `oceanx.scores.references.REFERENCES` to make.
+    autocorrelation
+        r(lead_time, …) of each variable, for damped persistence.
+    """
+
+    climatology: xr.Dataset | None = None
+    thresholds: Mapping[str, xr.Dataset | float] = field(default_factory=dict)
+    above: bool = True
+    references: tuple[str, ...] = ()
+    autocorrelation: xr.Dataset | None = None
+
+
+NOTHING = Told()
 
 
 def aggregate(
@@ -25,186 +59,188 @@ def aggregate(
     statistics: Sequence[str],
     variables: Sequence[str],
     regions: Mapping[str, np.ndarray],
-    climatology: xr.Dataset | None = None,
+    told: Told = NOTHING,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Sums over cells (model, region, init_time, lead_time[, depth]) of each weighted statistic, and of the weights.
+    """Sums over cells (model, region, init_time, lead_time[, depth][, bin]) of weighted statistics, and of weights.
 
     `<variable>_<statistic>` is the sum over cells wet in forecast and truth of area × statistic, `<variable>_weight`
     the sum of their areas, `<variable>_truth_weight` the area of the truth's wet cells. Every forecast is read once,
     a few start dates at a time; the arithmetic is the same for each start date, whatever the chunks. Leads and levels
     are all those of some forecast; where one has none, its weight is nothing.
     """
+    levels = all_levels(forecasts)
+    most = max(f.sizes.get("member", 1) for f in forecasts.values())
+    bins = {"rank": np.arange(most + 1), "probability": TENTHS}
+    coords: dict[str, Any] = {
+        "model": [*forecasts, *told.references],
+        "region": list(regions),
+        "init_time": next(iter(forecasts.values()))["init_time"],
+        "lead_time": np.unique(np.concatenate([f["lead_time"].values for f in forecasts.values()])),
+        **({} if levels is None else {"depth": levels}),
+        **{dim: bins[dim] for dim in {BINS[s] for s in statistics if s in BINS}},
+    }
+    result = xr.Dataset(coords=coords)
     weights = _weights(truth, regions)
-    wanted = (*statistics, "weight", "truth_weight")
-    first = next(iter(forecasts.values()))
-    leads = np.unique(np.concatenate([f["lead_time"].values for f in forecasts.values()]))
-    levels = _levels(forecasts)
-    result = {}
     for name in variables:
         have = {model: f for model, f in forecasts.items() if name in f.data_vars}
-        like = levels if levels is not None and _deep(name, have) else next(iter(have.values()))[name]
-        deep = "depth" in like.dims
-        shape = (len(forecasts), len(regions), first.sizes["init_time"], len(leads), like.size if deep else 1)
-        total = {statistic: np.zeros(shape) for statistic in wanted}
-        for done, (i, model, fields) in enumerate(_starts(name, have, truth, like, climatology)):
-            row = list(forecasts).index(model)
-            at_lead = np.searchsorted(leads, have[model]["lead_time"].values)
-            at_level = nearest_levels(like, have[model]) if deep else np.arange(1)
-            where = np.ix_(at_lead, at_level)
-            for statistic, sums in _sums(fields, statistics, weights).items():
-                for region, values in enumerate(sums.transpose(1, 0, 2)):
-                    total[statistic][row, region, i][where] = values
+        like = levels if levels is not None and on_all_levels(name, have) else next(iter(have.values()))[name]
+        read = Sources.of(name, have, truth, like, told.climatology, told.thresholds.get(name), bool(told.references))
+        result = result.assign(_of_variable(read, result, statistics, have, told, weights, progress))
+    return result
+
+
+def _of_variable(
+    read: Sources,
+    layout: xr.Dataset,
+    statistics: Sequence[str],
+    have: Mapping[str, xr.Dataset],
+    told: Told,
+    weights: Weights,
+    progress: Progress | None,
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """The sums of one variable by name, on the coordinates of a layout."""
+    models, leads = layout["model"].values.tolist(), layout["lead_time"].values
+    sizes = {dim: layout.sizes[dim] for dim in set(BINS.values()) if dim in layout.sizes}
+    shape = (*(layout.sizes[d] for d in DIMENSIONS[:4]), read.like.sizes.get("depth", 1))
+    names = (*statistics, "weight", "truth_weight")
+    total = {s: np.zeros((*shape, sizes[BINS[s]]) if s in BINS else shape) for s in names}
+    damped = told.autocorrelation if "damped_persistence" in told.references else None
+    damping = references.damping_of(damped, read.name, read.like, leads)
+    done, steps = 0, (len(have) + len(told.references)) * layout.sizes["init_time"]
+    for batch in batches(read):
+        for start in _starts(batch, read, told, leads, damping, have):
+            own = have.get(start.model)
+            at_lead = np.arange(len(leads)) if own is None else np.searchsorted(leads, own["lead_time"].values)
+            where = np.ix_(at_lead, start.levels)
+            for statistic, sums in start.sums(statistics, weights, sizes).items():
+                for region, values in enumerate(sums.swapaxes(0, 1)):
+                    total[statistic][models.index(start.model), region, start.number][where] = values
+            done += 1
             if progress:
-                progress(f"score of {name}", done + 1, len(have) * first.sizes["init_time"])
-        dims = ("model", "region", "init_time", "lead_time", "depth")
-        for statistic, sums in total.items():
-            data = (dims, sums) if deep else (dims[:-1], sums[..., 0])
-            result[f"{name}_{statistic}"] = data
-    coords = {"model": list(forecasts), "region": list(regions), "init_time": first["init_time"], "lead_time": leads}
-    return xr.Dataset(result, coords={**coords, **({} if levels is None else {"depth": levels})})
+                progress(f"score of {read.name}", done, steps)
+    deep = "depth" in read.like.dims
+    dims = {s: (*DIMENSIONS[: 5 if deep else 4], *([BINS[s]] if s in BINS else [])) for s in names}
+    return {f"{read.name}_{s}": (dims[s], sums if deep else sums[:, :, :, :, 0]) for s, sums in total.items()}
 
 
 def combine(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """One set of sums from those of several groups of start dates, as if all had been scored at once."""
-    whole = xr.concat(parts, dim="init_time", join="exact").sortby("init_time")
+    """One set of sums from those of several groups of start dates, as if all had been scored at once.
+
+    Raises
+    ------
+    InputError
+        If a start date is in more than one part, or the parts are not of the same scores.
+    """
+    if not parts:
+        raise InputError("combine: nothing to combine; give the sums of each part")
+    try:
+        whole = xr.concat(parts, dim="init_time", data_vars="all", join="exact", combine_attrs="no_conflicts")
+    except (ValueError, xr.MergeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"combine: the parts are not of the same scores: {said}; score all alike") from None
+    whole = whole.sortby("init_time")
     if whole.indexes["init_time"].has_duplicates:
         raise InputError("init_time: a start date is in more than one part; give each once")
     return whole
 
 
-def _sums(x: tuple[Fields, np.ndarray], statistics: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Sums (lead, region, depth) of each statistic over cells."""
-    fields, ocean = x
-    leads, levels, cells = ocean.shape
+@dataclass(frozen=True)
+class Start:
+    """One model's forecast from one start date, and what it is scored with.
 
-    def over_cells(values: np.ndarray | None) -> np.ndarray:
+    Attributes
+    ----------
+    members
+        Values (member, lead, level, cell), or None.
+    levels
+        Where its levels stand among all.
+    """
+
+    model: str
+    number: int
+    forecast: Leads
+    members: np.ndarray | None
+    truth: Leads
+    climatology: Leads | None
+    threshold: Leads | float | None
+    levels: np.ndarray
+    wet: np.ndarray
+    above: bool
+
+    def sums(self, statistics: Sequence[str], weights: Weights, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """Sums (lead, region, level[, bin]) of each statistic over cells, and of the weights."""
+        anomalies = self.climatology if set(ANOMALIES) & set(statistics) else None
+        found = kernel.moments(self.forecast, self.truth, anomalies, self.levels, self.wet, weights)
+        result = {s: found[s] for s in (*statistics, "weight", "truth_weight") if s in found}
+        others = [s for s in statistics if s not in (*BASIC, *ANOMALIES)]
+        fields = self._fields() if others else None
+        for statistic in others:
+            assert fields is not None
+            result[statistic] = self._sum(STATISTICS[statistic](fields), statistic, weights, sizes, fields.size)
+        empty = np.full_like(result["weight"], np.nan)
+        return result | {s: empty for s in statistics if s not in result}
+
+    def _fields(self) -> Fields:
+        beyond = self.threshold
+        limit = beyond if beyond is None or isinstance(beyond, float) else stacked(beyond, self.levels)
+        usual = None if self.climatology is None else stacked(self.climatology, self.levels)
+        forecast = stacked(self.forecast) if self.members is None else self.members
+        truth, wet = stacked(self.truth, self.levels), self.wet[None]
+        return Fields(forecast, truth, wet, usual, self.members is not None, limit, self.above)
+
+    def _sum(
+        self, values: np.ndarray | Binned | None, name: str, weights: Weights, sizes: Mapping[str, int], members: int
+    ) -> np.ndarray:
+        shape = (len(self.truth), len(weights.weights), len(self.levels))
         if values is None:
-            return np.full((leads, weights.shape[1], levels), np.nan)
-        summed = values.reshape(leads * levels, cells) @ weights
-        return summed.reshape(leads, levels, -1).transpose(0, 2, 1)
-
-    result = {statistic: over_cells(STATISTICS[statistic](fields)) for statistic in statistics}
-    result["weight"] = over_cells(fields.valid.astype(np.float64))
-    result["truth_weight"] = over_cells(ocean.astype(np.float64))
-    return result
+            return np.full((*shape, sizes[BINS[name]]) if name in BINS else shape, np.nan)
+        if not isinstance(values, Binned):
+            return kernel.weighted(values, weights)
+        sums = kernel.counted(*values, sizes[BINS[name]], weights)
+        if name == "rank":
+            sums[..., members + 1 :] = np.nan  # ranks that so few members do not have
+        return sums
 
 
 def _starts(
-    name: str,
-    forecasts: Mapping[str, xr.Dataset],
-    truth: xr.Dataset,
-    like: xr.DataArray,
-    climatology: xr.Dataset | None,
-) -> Iterator[tuple[int, str, tuple[Fields, np.ndarray]]]:
-    """Each start date of each model as (index, model, (fields, the truth's wet cells)), shaped (lead, depth, cell).
+    batch: Batch,
+    s: Sources,
+    told: Told,
+    leads: np.ndarray,
+    damping: np.ndarray | None,
+    have: Mapping[str, xr.Dataset],
+) -> Iterator[Start]:
+    """Every start date of a batch, of every model and then every reference."""
+    limit = batch.threshold
 
-    `like` has all levels, a model some of them.
-    """
-    some = next(iter(forecasts.values()))
-    actual = on_levels(truth[name], like)
-    dates = pd.DatetimeIndex(truth["time"].values)
-    wet = _wet(truth, actual, like)
-    per_start = sum(f[name].isel(init_time=0).nbytes for f in forecasts.values())
-    step = max(1, BATCH_BYTES // max(1, per_start))
-    for start in range(0, some.sizes["init_time"], step):
-        batch = slice(start, start + step)
-        parts = {model: f[name].isel(init_time=batch) for model, f in forecasts.items()}
-        valid = {model: f["valid_time"].isel(init_time=batch).values for model, f in forecasts.items()}
-        needed = np.unique(np.concatenate([v.ravel() for v in valid.values()]))
-        rows = actual.isel(time=dates.get_indexer(pd.DatetimeIndex(needed)))
-        values = _cells(rows)
-        cycle = None
-        if climatology is not None:
-            cycle = _cells(on_levels(at(climatology[[name]], rows["time"])[name], like))
-        for model, part in parts.items():
-            own = nearest_levels(like, part) if "depth" in part.dims else np.arange(1)
-            ensemble = "member" in part.dims
-            lead_first = ("member", "lead_time") if ensemble else ("lead_time",)
-            block = _cells(part.transpose("init_time", *lead_first, ...), leading=1 + len(lead_first))
-            for i, forecast in enumerate(block):
-                at_valid = np.searchsorted(needed, valid[model][i])[:, None]
-                truth_now = values[at_valid, own]
-                ocean = np.isfinite(truth_now) & (wet[own] if len(wet) > 1 else wet)
-                cycle_now = None if cycle is None else cycle[at_valid, own]
-                yield start + i, model, (Fields(forecast, truth_now, ocean, cycle_now, ensemble), ocean)
+    def start(
+        model: str, number: int, forecast: Leads, members: np.ndarray | None, valid: np.ndarray, levels: np.ndarray
+    ) -> Start:
+        dates = keys(valid)
+        usual = None if batch.climatology is None else [batch.climatology[date] for date in dates]
+        beyond = [limit[date] for date in dates] if isinstance(limit, dict) else limit
+        wet = s.wet[levels] if len(s.wet) > 1 else s.wet
+        truth, first = [batch.truth[date] for date in dates], batch.first + number
+        return Start(model, first, forecast, members, truth, usual, beyond, levels, wet, told.above)
+
+    for model, blocks in batch.forecasts.items():
+        v = have[model][s.name]
+        levels = nearest_levels(s.like, v) if "depth" in v.dims else np.arange(1)
+        for i, block in enumerate(blocks):
+            members = block if isinstance(block, np.ndarray) else None
+            fields: Leads = block if members is None else members.mean(axis=0, dtype=np.float64)
+            yield start(model, i, fields, members, batch.valid[model][i], levels)
+    everywhere = np.arange(s.like.sizes.get("depth", 1))
+    for kind in told.references:
+        for i, day in enumerate(batch.starts):
+            reference = references.made(kind, batch, day, leads, damping)
+            if reference is not None:
+                yield start(kind, i, reference, None, day + leads, everywhere)
 
 
-def _cells(v: xr.DataArray, leading: int = 1) -> np.ndarray:
-    """Values as (leading dimensions …, depth or 1, cells), read now."""
-    horizontal = ("depth", "latitude", "longitude") if "depth" in v.dims else ("latitude", "longitude")
-    v = v.transpose(..., *horizontal)
-    shape = (*v.shape[:leading], v.sizes.get("depth", 1), v.sizes["latitude"] * v.sizes["longitude"])
-    return np.asarray(v.data).reshape(shape)
-
-
-def _levels(forecasts: Mapping[str, xr.Dataset]) -> xr.DataArray | None:
-    """Every level that some forecast has, from the top."""
-    with_depth = [f["depth"] for f in forecasts.values() if "depth" in f.dims]
-    if not with_depth:
-        return None
-    levels = with_depth[0]
-    for other in with_depth[1:]:
-        new = ~_same(levels.values[nearest_levels(levels, other)], other.values)
-        if new.any():
-            levels = xr.concat([levels, other[new]], "depth", coords="minimal", compat="override").sortby("depth")
-    return levels
-
-
-def _deep(name: str, forecasts: Mapping[str, xr.Dataset]) -> bool:
-    """Whether a variable stands on levels: in all forecasts, or in none."""
-    having = [model for model, f in forecasts.items() if "depth" in f[name].dims]
-    lacking = [model for model in forecasts if model not in having]
-    if having and lacking:
-        raise InputError(
-            f"{name}: has a depth in {having[0]} and none in {lacking[0]}; select its level in both or none"
-        )
-    return bool(having)
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Whether depths (m) are those of one level."""
-    return np.isclose(a.astype(float), b.astype(float), rtol=1e-4, atol=1e-4)
-
-
-def nearest_levels(v: xr.Dataset | xr.DataArray, like: xr.Dataset | xr.DataArray) -> np.ndarray:
-    """Where among the levels of `v` those nearest to each level of `like` stand."""
-    have, want = v["depth"].values.astype(float), like["depth"].values.astype(float)
-    return np.abs(have[None, :] - want[:, None]).argmin(axis=1)
-
-
-def _wet(truth: xr.Dataset, actual: xr.DataArray, like: xr.DataArray) -> np.ndarray:
-    """The truth's mask (depth or 1, cells), all wet where it has none."""
-    if "mask" not in truth.coords:
-        return np.ones((1, 1), dtype=bool)
-    mask = truth["mask"]
-    if "depth" in like.dims and "depth" in mask.dims:
-        mask = on_levels(mask, like)
-    wet = wet_cells(xr.Dataset(coords={"mask": mask}), actual)
-    assert wet is not None
-    return wet.reshape(-1, wet.shape[-2] * wet.shape[-1])
-
-
-def on_levels(v: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
-    """`v` on the levels of `like`, each of which it must have."""
-    if "depth" not in like.dims:
-        return v
-    if "depth" not in v.dims:
-        raise InputError(f"{v.name}: the forecast has a depth, the truth has none")
-    nearest = nearest_levels(v, like)
-    have, want = v["depth"].values, like["depth"].values
-    apart = ~_same(have[nearest], want)
-    if apart.any():
-        level = want[np.argmax(apart)]
-        raise InputError(
-            f"depth: the forecast's level {level:g} m is not in the truth, whose nearest is "
-            f"{have[nearest][np.argmax(apart)]:g} m; interpolate one to the other"
-        )
-    return v.isel(depth=nearest)
-
-
-def _weights(truth: xr.Dataset, regions: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Cell areas (cells, regions) in m2, zero outside each region."""
+def _weights(truth: xr.Dataset, regions: Mapping[str, np.ndarray]) -> Weights:
+    """Cell areas (region, cell) in m2, zero outside each region."""
     cell = truth["cell_area"] if "cell_area" in truth.coords else area(truth["latitude"], truth["longitude"])
     areas = cell.transpose("latitude", "longitude").values
-    return np.stack([(areas * inside).ravel() for inside in regions.values()], axis=1)
+    return Weights(np.stack([(areas * inside).ravel() for inside in regions.values()]))

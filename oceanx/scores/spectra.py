@@ -17,9 +17,9 @@ from ..ocean.grid import area
 from ..ocean.labels import wet_cells
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import DIMENSIONS
-from .aggregate import on_levels
+from .checking import comparable, shared
+from .levels import on_levels
 from .regions import resolve
-from .scoring import comparable, shared
 from .zonal import Segment, Taper, bin_edges, harmonics, segments, shares
 
 LONG_NAMES = {"spectrum": "Zonal variance density", "truth_spectrum": "Zonal variance density of the truth"}

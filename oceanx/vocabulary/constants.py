@@ -34,3 +34,6 @@ GLORYS_LEVELS = (
 
 # The 23 levels shared by XiHe, WenHai, NeuralOM and HybridOM: every second of the first 21, then all to 643 m.
 LEVELS_23 = GLORYS_LEVELS[:20:2] + GLORYS_LEVELS[20:33]
+
+# The depths in metres at which OceanBench scores: GLORYS12's levels 1, 18, 22, 27, 29 and 32.
+OCEANBENCH_LEVELS = (0.494025, 47.37369, 92.32607, 222.4752, 318.1274, 541.0889)

@@ -68,13 +68,14 @@ def forecasted(
     ]
 
     def begin(starts: np.ndarray) -> Weather:
-        each = [seam.to_fields(days.of(start, leads), channels) for start in starts]
+        dates, which = np.unique(starts, return_inverse=True)  # members share their dates
+        each = [seam.to_fields(days.of(date, leads), channels) for date in dates]
 
         def weather(lead: np.timedelta64, ocean: State) -> Mapping[str, Tensor]:
             if lead == NOW:
                 return read(ds, channels, starts, mask)
             at = int(np.searchsorted(leads, lead))
-            fields = {name: torch.stack([fields[name][at] for fields in each]) for name in channels.names}
+            fields = {name: torch.stack([each[date][name][at] for date in which]) for name in channels.names}
             return covering(fields, mask, starts + lead, where)
 
         return weather

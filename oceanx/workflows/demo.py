@@ -170,8 +170,8 @@ def _heatwaves(made: Demo, ds: xr.Dataset, fcs: dict[str, xr.Dataset]) -> xr.Dat
         return xr.load_dataset(made.heatwaves, decode_timedelta=True)
     sst = ds.thetao.isel(depth=0, drop=True)
     limits = heatwaves.threshold(sst.sel(time=slice(*TRAINING)).load(), baseline=(TRAINING[0][:4], TRAINING[1][:4]))
-    single = {name: fc.mean("member", keep_attrs=True) if "member" in fc.dims else fc for name, fc in fcs.items()}
-    skill = heatwaves.exceedance_scores(single, sst.sel(time=slice(*WITHHELD)).load(), limits)
+    skill = heatwaves.skill(fcs, sst.sel(time=slice(*WITHHELD)).load(), limits, of="exceedance")
+    skill = skill.sel(category="Moderate", drop=True)
     result = xr.merge([skill, limits], combine_attrs="drop_conflicts", compat="override")
     with files.replacing(made.heatwaves) as path:
         result.to_netcdf(path)

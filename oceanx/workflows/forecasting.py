@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.metadata import version
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
+from torch import Tensor
 
 from oceanx import seam
-from oceanx.ocean import labels
-from oceanx.vocabulary.channels import PARENT, Task
+from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.progress import Progress
 
+from . import ensembles
 from .atmosphere import Told, atmosphere
 from .batching import missing_times
-from .forecast_store import ForecastStore
+from .coasts import DISAGREEMENT, fitted
+from .ensembles.members import Kind, Members
+from .forecast_region import Where, cut
+from .forecast_rollouts import Rollouts
+from .forecast_template import template
+from .forecast_units import Share, layout, share
+from .forecast_writing import in_memory, in_store
 from .model import Model
-from .stepping import NOW, Atmosphere, beginning, of_the_air, stepped
+from .stabilisers import Stabilise, stabiliser
+from .stepping import NOW, beginning
+
+_log = logging.getLogger("oceanx.workflows")
 
 Dates = str | np.datetime64 | pd.Timestamp | slice | Sequence[Any]
 
@@ -38,13 +48,21 @@ def forecast(
     forcing: Told = "persisted",
     forcing_within: str = "0D",
     forcing_regrid: bool = False,
+    members: int | None = None,
+    ensemble: str | Mapping[str, Any] | Kind | None = None,
+    seed: int = 0,
+    region: Where | None = None,
+    stabilise: str | Mapping[str, Any] | Stabilise | None = None,
     to: str | Path | None = None,
+    part: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     analysis: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Forecasts as a labelled Dataset `(init_time, lead_time, depth, latitude, longitude)`, in physical units.
+
+    With `members`, those stand first: `(member, init_time, …)`.
 
     Parameters
     ----------
@@ -67,19 +85,35 @@ def forecast(
         How many days before a start date the forecast of the atmosphere may have begun, the latest being taken.
     forcing_regrid
         Bring the atmosphere to the Dataset's grid, conservatively, and the ocean to that of an atmosphere alongside.
+    members
+        Forecasts from each start date. Each is the same whichever others are made.
+    ensemble
+        What makes members differ: `gaussian`, the default, `bred`, `lagged`, `stochastic` or `checkpoints`; a mapping
+        of `kind` and its settings, or the path of a YAML of them.
+    seed
+        Of the ensemble's random numbers.
+    region
+        Keep a region alone: a name of `oceanx.scores.REGIONS`, or a box such as `{"minimum_latitude": 30,
+        "maximum_latitude": 45, "minimum_longitude": -80, "maximum_longitude": -45}`. The model steps its whole grid;
+        of that the cells with their centre in the box are kept. Across the date line longitudes go on beyond 180.
+    stabilise
+        Settings of `clip`, `damp` and `smooth`, or `as_published`. Nothing is done to a forecast unless asked for.
     to
-        Write the forecasts to this Zarr store, start date by start date, and return it lazily. Without it they are
-        returned in memory.
+        Write the forecasts to this Zarr store while the model goes on, and return it lazily. Without it they are
+        returned in memory. Processes that `torchrun` starts share the work, and each returns the whole.
+    part
+        "3/16": the third of 16 processes that share the work, none of which needs to know of the others. The last to
+        finish gives the store its name; until then a Dataset is returned that says which forecasts are `complete`.
     resume
-        Continue an interrupted forecast: start dates that are complete are not made again.
+        Continue an interrupted forecast: what is complete is not made again. Parts always do.
     analysis
         Store lead 0, the analysis itself, too.
 
     Raises
     ------
     InputError
-        A start date that the Dataset lacks, forcing that lacks a variable or ends before the lead, another grid, an
-        existing target.
+        A start date that the Dataset lacks, forcing that lacks a variable or ends before the lead, another grid or
+        coast, a region without sea, members that do not differ, an existing target, a disk that cannot be written.
 
     Examples
     --------
@@ -88,26 +122,69 @@ def forecast(
     """
     model.check(ds)
     task = model.task_for(ds)
-    starts = start_dates(init_time, ds)
-    leads = lead_times(lead, task)
+    starts, leads = start_dates(init_time, ds), lead_times(lead, task)
+    whose = _share(part, to, overwrite)
     grid = seam.grid_of(ds, task.prognostic)
-    mask = seam.wet_mask(grid)
+    kept, mask = cut(region, grid), seam.wet_mask(grid)
+    model, said = fitted(model, grid, task)
+    if said:
+        _log.warning("mask: %s", said[DISAGREEMENT])
     air = atmosphere(forcing, model, ds, task, starts, leads, mask, within=forcing_within, regrid=forcing_regrid)
-    template = _template(model, ds, task, starts, np.append(NOW, leads) if analysis else leads, air, grid)
-    together = starts_at_once(template)
-    store = ForecastStore(to, template, together, resume=resume, overwrite=overwrite) if to is not None else None
-    parts = []
-    for first in range(0, len(starts), together):
-        at = slice(first, min(first + together, len(starts)))
-        if store is None:
-            parts.append(_some(model, ds, task, starts[at], leads, air, template))
-        elif first not in store.done:
-            store.write(_some(model, ds, task, starts[at], leads, air, template), at)
-        if progress:
-            progress("forecast", at.stop, len(starts))
-    if store is not None:
-        return store.publish()
-    return labels.label(xr.concat(parts, "init_time", combine_attrs="override"), attrs=template.attrs)
+    several = _members(ensemble, members, seed, model, ds, task, mask, grid)
+    several.check(starts)
+    steady = stabiliser(stabilise, grid, task, mask)
+    rollouts = Rollouts(
+        model=cache(lambda member: fitted(several.model(member), grid, task)[0]),
+        begin=several.begin,
+        task=task,
+        starts=starts,
+        leads=leads,
+        air=air,
+        mask=mask,
+        cut=kept,
+        analysis=analysis,
+        amend=[amend for amend in (several.amend, steady.amend) if amend],
+        output=steady.output,
+        differ=several.amend is not None,
+    )
+    attrs = {**said, **several.attrs, **steady.attrs}
+    stored = np.append(NOW, leads) if analysis else leads
+    whole = template(model, ds, task, starts, stored, members, air, grid, attrs)
+    blocks = layout(members or 1, len(starts), pairs_at_once(whole), whose.of)
+    whole = kept.of(whole) if kept else whole
+    if to is None:
+        return in_memory(rollouts, whole, blocks, progress)
+    return in_store(rollouts, whole, blocks, Path(to), whose, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def _members(
+    words: str | Mapping[str, Any] | Kind | None,
+    members: int | None,
+    seed: int,
+    model: Model,
+    ds: xr.Dataset,
+    task: Task,
+    mask: Tensor,
+    grid: xr.Dataset,
+) -> Members:
+    """The Members of an ensemble; of a forecast without any, one that begins from the analysis."""
+    if members is None:
+        if words is not None:
+            raise InputError("ensemble: how many members is it to have? Say such as members=8 (--members 8)")
+        return Members({}, lambda starts, members: beginning(ds, task, starts, mask), lambda member: model)
+    if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 1:
+        raise InputError(f"members: found {members!r}; expected how many, such as 8")
+    meant = ensembles.ensemble("gaussian" if words is None else words, int(members), seed)
+    return ensembles.prepare(meant, model, ds, task, mask, grid)
+
+
+def _share(part: str | None, to: str | Path | None, overwrite: bool) -> Share:
+    if to is None and part is not None:
+        raise InputError(f"part {part}: processes share the work on one store; say which, to= (--to)")
+    whose = share(part) if to is not None else Share()
+    if overwrite and whose.of > 1:
+        raise InputError("overwrite: is done by one process at once; of several, each would clear the others' work")
+    return whose
 
 
 def start_dates(init_time: Dates, ds: xr.Dataset) -> np.ndarray:
@@ -151,62 +228,6 @@ def lead_times(lead: str, task: Task) -> np.ndarray:
     return (np.arange(1, last // step + 1) * step.to_timedelta64()).astype("timedelta64[ns]")
 
 
-def starts_at_once(template: xr.Dataset) -> int:
-    """How many start dates one rollout takes together, and one write: what fits into `STATES_AT_ONCE` bytes."""
-    return max(1, STATES_AT_ONCE // (template.nbytes // template.sizes["init_time"]))
-
-
-@torch.inference_mode()
-def _some(
-    model: Model,
-    ds: xr.Dataset,
-    task: Task,
-    starts: np.ndarray,
-    leads: np.ndarray,
-    air: Atmosphere,
-    template: xr.Dataset,
-) -> xr.Dataset:
-    """Forecasts of a few start dates, as one batch."""
-    mask = seam.wet_mask(template)
-    state = beginning(ds, task, starts, mask)
-    states = [state, *stepped(model, task, state, starts, leads, air.begin(starts), mask)]
-    states = states[-template.sizes["lead_time"] :]  # with the analysis where it is wanted
-    named = {}
-    for name in task.prognostic.names:
-        # [init, lead, depth, lat, lon]; what the model holds on land means nothing.
-        cube = torch.stack([x[name] for x in states], dim=1)
-        values = (cube if of_the_air(name) else torch.where(seam.wet_of(state[name], mask), cube, torch.nan)).numpy()
-        dims = ("init_time", "lead_time", *(d for d in template[name].dims[2:]))
-        named[name] = (dims, values if "depth" in dims else values[:, :, 0], template[name].attrs)
-    return xr.Dataset(named, coords={**template.drop_vars("valid_time").coords, "init_time": starts})
-
-
-def _template(
-    model: Model, ds: xr.Dataset, task: Task, starts: np.ndarray, leads: np.ndarray, air: Atmosphere, grid: xr.Dataset
-) -> xr.Dataset:
-    """The forecast Dataset without its numbers: every label, attribute and coordinate, nothing computed."""
-    chosen = seam.select(ds, task.prognostic)
-    import dask.array
-
-    variables = {}
-    for name in task.prognostic.names:
-        dims = ("init_time", "lead_time", *(d for d in chosen[name].dims if d != "time"))
-        shape = (len(starts), len(leads), *(chosen.sizes[d] for d in dims[2:]))
-        empty = dask.array.full(shape, np.nan, dtype="float32", chunks=(1, *shape[1:]))
-        attrs = {k: v for k, v in chosen[name].attrs.items() if k != "cell_methods"}
-        variables[name] = (dims, empty, attrs)
-    coords = {"init_time": starts, "lead_time": leads, **grid.coords}
-    mode = {"oceanx_forcing": air.said, **air.attrs} if task.forcing.names else {}
-    if any(name.endswith(PARENT) for name in task.forcing.names):
-        mode["oceanx_parent"] = str(ds.attrs.get("oceanx_parent", "unknown"))
-    attrs = {
-        "title": f"Ocean forecasts by {model.name}",
-        "source": f"oceanx {version('oceanx')}, model {model.name}",
-        "institution": str(ds.attrs.get("institution", "unknown")),
-        "references": str(ds.attrs.get("references", "")),
-        "oceanx_model": model.name,
-        "oceanx_analysis_fingerprint": str(ds.attrs.get("oceanx_fingerprint", "unknown")),
-        **mode,
-        **model.attrs,
-    }
-    return labels.label(xr.Dataset(variables, coords=coords), attrs=attrs)
+def pairs_at_once(whole: xr.Dataset) -> int:
+    """How many forecasts one rollout takes together, and a store together: what fits into `STATES_AT_ONCE` bytes."""
+    return max(1, STATES_AT_ONCE // (whole.nbytes // (whole.sizes.get("member", 1) * whole.sizes["init_time"])))

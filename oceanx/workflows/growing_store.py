@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class GrowingStore:
         self.target = files.refuse_existing(to, overwrite=overwrite)
         self.path = files.partial(self.target)
         self._store, self._list = self.path / "store", self.path / "done.json"
-        self.identity = _identity(template)
+        self.identity = identity(template)
         self.done: set[int] = set()
         if self.path.exists():
             if not resume:
@@ -83,24 +84,13 @@ class GrowingStore:
 
     def publish(self) -> xr.Dataset:
         """Give the store its name and open it."""
-        with warnings.catch_warnings():
-            # Consolidated metadata is an extension of Zarr v3 that every reader may ignore.
-            warnings.simplefilter("ignore")
-            zarr.consolidate_metadata(str(self._store))
-        files.publish(self._store, self.target)
+        publish(self._store, self.target)
         files.remove(self.path)
         return self.read(self.target)
 
     def _create(self, template: xr.Dataset, together: int) -> None:
-        encoding: dict[str, dict[str, Any]] = {
-            str(name): {"chunks": self.chunks(variable.variable, together)}
-            for name, variable in template.data_vars.items()
-        }
         self.path.mkdir()
-        # The template's own chunks are those of nothing yet: only labels are written here.
-        template.to_zarr(
-            self._store, compute=False, zarr_format=3, consolidated=False, encoding=encoding, safe_chunks=False
-        )
+        create(self._store, template, {n: self.chunks(v.variable, together) for n, v in template.data_vars.items()})
         self._note()
 
     def _found(self) -> set[int]:
@@ -128,7 +118,23 @@ def together_in(bytes_at_once: int, one: int, together: int) -> int:
     return max(n for n in range(1, most + 1) if together % n == 0)
 
 
-def _identity(template: xr.Dataset) -> str:
+def create(store: Path, template: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]) -> None:
+    """Make a Zarr store with every label, attribute and coordinate of a template, and room for its variables."""
+    encoding: dict[str, dict[str, Any]] = {str(name): {"chunks": chunks[name]} for name in template.data_vars}
+    # The template's own chunks are those of nothing yet: only labels are written here.
+    template.to_zarr(store, compute=False, zarr_format=3, consolidated=False, encoding=encoding, safe_chunks=False)
+
+
+def publish(store: Path, target: Path) -> None:
+    """Gather a complete store's metadata and give it its name."""
+    with warnings.catch_warnings():
+        # Consolidated metadata is an extension of Zarr v3 that every reader may ignore.
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(str(store))
+    files.publish(store, target)
+
+
+def identity(template: xr.Dataset) -> str:
     """A hash of what the store will hold: labels, grid, variables, attributes."""
     digest = hashlib.sha256(
         json.dumps({k: str(v) for k, v in sorted(template.attrs.items()) if k != "history"}).encode()

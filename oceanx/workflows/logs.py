@@ -25,7 +25,7 @@ from .train_config import Stage, TrainConfig
 T = TypeVar("T")
 Numbers = Mapping[str, float]
 
-_COLUMNS = (
+COLUMNS = (
     "iteration", "share", "rollout", "loss", "gradient_norm", "learning_rate", "seconds", "samples_per_second",
     "waiting", "memory_gib",
 )  # fmt: skip
@@ -122,7 +122,7 @@ class Log:
         self.waited, self.last = 0.0, time.monotonic()
         self.sinks: list[Sink] = []
         if self.here.first:
-            columns = (*_COLUMNS, *learned(model))
+            columns = (*COLUMNS, *learned(model))
             restart(self.run / "log.csv", columns, checkpoint.iteration)
         self.here.first_alone(lambda: self.sinks.extend(sinks(self.run, self.config)))
 

@@ -45,6 +45,8 @@ class Model:
         `<variable>_damping(lead_time, …)`, for damped persistence.
     attrs
         Provenance, written into every forecast.
+    train
+        What a reference was fitted on, for scores that need more of it; None of any other model.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Model:
     climatology: xr.Dataset | None = None
     damping: xr.Dataset | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
+    train: xr.Dataset | None = None
 
     def __call__(self, state: State, forcing: Forcing) -> State:
         """A step: on a GPU where there is one, for a model that has weights; its result is where the state was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,9 @@ from .model import Model, background
 NOW = np.timedelta64(0, "ns")
 
 Weather = Callable[[np.timedelta64, State], Mapping[str, Tensor]]  # (lead, the ocean a step before) -> fields
+
+# (before, after, starts, members, lead) -> after, amended. One row of a batch is one start date of one member.
+Amend = Callable[[State, State, np.ndarray, np.ndarray, np.timedelta64], State]
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,11 @@ def read(ds: xr.Dataset, channels: Channels, times: np.ndarray, mask: Tensor) ->
     """
     if not channels.names:
         return {}
-    fields = seam.to_fields(seam.select(ds, channels).sel(time=times).load(), channels)
-    seam.refuse_nan(fields, mask, f"{times[0]} to {times[-1]}")
-    return numbers(fields)
+    each, where = np.unique(times, return_inverse=True)  # members share their dates
+    fields = seam.to_fields(seam.select(ds, channels).sel(time=each).load(), channels)
+    seam.refuse_nan(fields, mask, f"{each[0]} to {each[-1]}")
+    known = numbers(fields)
+    return known if np.array_equal(each, times) else {name: x[torch.from_numpy(where)] for name, x in known.items()}
 
 
 def numbers(fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,19 +77,39 @@ def numbers(fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stepped(
-    model: Model, task: Task, state: State, starts: np.ndarray, leads: np.ndarray, weather: Weather, mask: Tensor
+    model: Model,
+    task: Task,
+    state: State,
+    starts: np.ndarray,
+    leads: np.ndarray,
+    weather: Weather,
+    mask: Tensor,
+    *,
+    members: np.ndarray | None = None,
+    amend: Sequence[Amend] = (),
 ) -> Iterator[State]:
     """The states at each lead: a rollout, told of the weather as it goes, for the weather may look at the ocean.
+
+    Parameters
+    ----------
+    members
+        Of which member each start date is; all of member 0 by default.
+    amend
+        What is done to each new state, in order, before the model goes on from it.
 
     Raises
     ------
     InputError
         If a state is no longer a number.
     """
+    members = np.zeros(len(starts), dtype=int) if members is None else members
     now = told(model, task, starts, NOW, weather(NOW, state))
     for lead in leads:
         later = told(model, task, starts, lead, weather(lead, state))
-        state, now = model(state, Forcing(now, later)), later
+        after = model(state, Forcing(now, later))
+        for amended in amend:
+            after = amended(state, after, starts, members, lead)
+        state, now = after, later
         refuse_blow_up(state, mask, starts, lead, "the model's sea")
         yield state
 

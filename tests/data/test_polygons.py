@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanx.data import steps
-from oceanx.data.steps import polygons
+from oceanx.ocean import polygons
 from oceanx.vocabulary.errors import InputError
 
 shapely = pytest.importorskip("shapely")

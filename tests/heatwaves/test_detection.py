@@ -9,7 +9,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanx.heatwaves import detect, events, threshold
+from oceanx.heatwaves import detect, events, fixed_threshold, rolling_threshold, threshold
+from oceanx.heatwaves.spells import number
 from oceanx.vocabulary.errors import InputError
 
 
@@ -71,8 +72,8 @@ def test_events_follow_the_definition(hot, min_duration, max_gap):
         else:
             joined.append(run)
     expected = [0] * len(hot)
-    for number, (first, last) in enumerate(joined, 1):
-        expected[first : last + 1] = [number] * (last - first + 1)
+    for order, (first, last) in enumerate(joined, 1):
+        expected[first : last + 1] = [order] * (last - first + 1)
     assert found == expected
 
 
@@ -106,19 +107,25 @@ def test_no_event_gives_an_empty_table():
     assert {"date_start", "duration", "intensity_max", "category"} <= set(table.columns)
 
 
-@pytest.mark.parametrize("chunks", [None, {"time": 50}, {"latitude": 1, "time": 400}])
-def test_field_equals_its_cells(chunks):
+def field():
+    """Three years of red noise on 3 × 4 cells: one is land, and one lacks three days."""
     rng = np.random.default_rng(6)
     time = pd.date_range("2001-01-01", "2003-12-31")
     smooth = pd.DataFrame(rng.normal(size=(len(time), 12))).rolling(8, min_periods=1).mean().to_numpy(copy=True)
     smooth[:, 5] = np.nan
     smooth[100:103, 7] = np.nan
     coords = {"time": time, "latitude": np.arange(3.0), "longitude": np.arange(4.0)}
-    sst = xr.DataArray(smooth.reshape(-1, 3, 4), dims=("time", "latitude", "longitude"), coords=coords)
+    return xr.DataArray(smooth.reshape(-1, 3, 4), dims=("time", "latitude", "longitude"), coords=coords)
+
+
+@pytest.mark.parametrize("chunks", [None, {"time": 50}, {"latitude": 1, "time": 400}])
+def test_field_equals_its_cells(chunks):
+    sst = field()
     limit = threshold(sst, ("2001", "2003"))
     found = detect(sst.chunk(chunks) if chunks else sst, limit)
     assert bool(found["event"].chunks) is bool(chunks)
     table = events(found)
+    pd.testing.assert_frame_equal(events(sst.chunk(chunks) if chunks else sst, limit), table)
     assert list(table.columns[:3]) == ["latitude", "longitude", "event"]
     for y in range(3):
         for x in range(4):
@@ -133,7 +140,199 @@ def test_field_equals_its_cells(chunks):
 def test_threshold_not_above_the_climatology_has_no_category():
     found = detect(series([1.0] * 10), flat(limit=0.0, mean=0.0))
     assert (found["category"] == 0).all()
-    assert events(found).iloc[0]["duration_moderate"] == 0
+    row = events(found).iloc[0]
+    assert row["duration_moderate"] == 0
+    assert pd.isna(row["category"])
+
+
+def test_missing_days_in_a_gap_are_counted_and_stand_at_the_climatology():
+    row = events(detect(series([2.0] * 5 + [np.nan] + [2.0] * 5), flat(mean=0.5))).iloc[0]
+    assert (row["duration"], row["missing_days"]) == (11, 1)
+    assert row["intensity_cumulative"] == pytest.approx(10 * 1.5)
+
+
+@pytest.mark.parametrize("chunks", [{"time": 50}, {"latitude": 2}, {"longitude": 3, "latitude": 1}])
+def test_table_of_a_series_equals_that_of_its_labels(chunks):
+    sst = field().astype(np.float32).transpose("latitude", "time", "longitude")
+    limit = threshold(sst, ("2001", "2003"), 80)
+    told = []
+    lazy = events(sst.chunk(chunks), limit, min_duration=4, max_gap=1, progress=lambda *news: told.append(news))
+    pd.testing.assert_frame_equal(lazy, events(detect(sst, limit, min_duration=4, max_gap=1)))
+    assert told[-1][1] == told[-1][2] == len(told)
+    assert len(lazy) > 20
+
+
+def test_numbers_module_labels_excess():
+    excess = np.array([[1.0, 1, 1, -1, 1, 1, 1], [np.nan, 1, 1, 1, 0, 0, 1]])
+    assert number(excess, 3, 1).tolist() == [[1, 1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 0, 0, 0]]
+    assert number(excess, 3, 0).tolist() == [[1, 1, 1, 0, 2, 2, 2], [0, 1, 1, 1, 0, 0, 0]]
+    assert number(excess.reshape(1, 2, 7)).dtype == np.int32
+
+
+# Cold spells, fixed thresholds, baselines that shift, depths
+
+
+def test_cold_spells_are_the_heatwaves_of_the_negated_series():
+    sst = field()
+    cold = events(sst, threshold(sst, ("2001", "2003"), 10), side="below")
+    warm = events(-sst, threshold(-sst, ("2001", "2003"), 90))
+    assert len(cold) > 20
+    for name in warm:
+        values = -warm[name] if name.startswith("intensity") and "_var" not in name else warm[name]
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(cold[name], values, atol=1e-9, err_msg=name)
+        else:
+            assert cold[name].tolist() == values.tolist(), name
+    assert (cold["intensity_max"] < 0).all()
+    found = detect(sst, threshold(sst, ("2001", "2003"), 10), side="below")
+    pd.testing.assert_frame_equal(events(found), cold)
+    assert found.attrs["oceanx_side"] == "below"
+    inside = found["event"] > 0
+    assert set(np.unique(found["category"])) > {0, 1}
+    assert float(found["intensity"].where(inside & (found["category"] > 0)).max()) < 0
+
+
+def test_threshold_of_the_other_side_is_refused():
+    sst = field()
+    with pytest.raises(InputError, match="percentile 90; expected one like 10 for cold spells"):
+        detect(sst, threshold(sst, ("2001", "2003")), side="below")
+    with pytest.raises(InputError, match="percentile 10; expected one like 90 for heatwaves"):
+        events(sst, threshold(sst, ("2001", "2003"), 10))
+    with pytest.raises(InputError, match="unknown side 'under'"):
+        detect(sst, 1.0, side="under")
+
+
+def test_fixed_threshold_may_be_a_number_a_field_or_a_dataset():
+    sst = field()
+    table = events(sst, 0.4)
+    pd.testing.assert_frame_equal(table, events(detect(sst, 0.4)))
+    pd.testing.assert_frame_equal(table, events(sst, xr.full_like(sst[0], 0.4)))
+    pd.testing.assert_frame_equal(table, events(sst, fixed_threshold(0.4)))
+    np.testing.assert_allclose(table["intensity_max"], table["intensity_max_abs"] - 0.4, atol=1e-12)
+    assert table["category"].isna().all()
+    above = events(sst, fixed_threshold(0.4, threshold(sst, ("2001", "2003"))))
+    assert above[["date_start", "date_end"]].equals(table[["date_start", "date_end"]])
+    assert above["category"].notna().any()
+
+
+def test_shifting_baseline_finds_the_heatwaves_of_the_detrended_series():
+    sst = field() + xr.DataArray(np.linspace(0, 3, 1095), dims="time")
+    limit = threshold(sst, ("2001", "2003"), detrend=True)
+    elapsed = (sst["time"].values - np.datetime64(limit.attrs["oceanx_trend_since"])) / np.timedelta64(1, "D") / 365.25
+    straight = sst - limit["trend"] * xr.DataArray(elapsed, dims="time")
+    moved = events(sst, limit)
+    expected = events(straight.transpose(*sst.dims), threshold(straight.transpose(*sst.dims), ("2001", "2003")))
+    pd.testing.assert_frame_equal(moved, events(detect(sst.chunk(latitude=1), limit)), atol=1e-9)
+    assert moved["date_start"].tolist() == expected["date_start"].tolist()
+    for name in ("intensity_max", "intensity_cumulative_relThresh", "rate_onset", "rate_decline"):
+        np.testing.assert_allclose(moved[name], expected[name], atol=1e-9, err_msg=name)
+    assert len(moved) > len(events(sst, threshold(sst, ("2001", "2003")))) / 2
+
+
+def test_rolling_baseline_gives_each_date_the_threshold_of_its_year():
+    sst = field()
+    limit = rolling_threshold(sst, (2002, 2003), length=1)
+    late = sst.sel(time=slice("2002", "2003"))
+    found = detect(late.chunk(latitude=2), limit).compute()
+    for year in (2002, 2003):
+        alone = detect(sst.sel(time=str(year)), threshold(sst.sel(time=slice(str(year - 1))), (year - 1, year - 1)))
+        np.testing.assert_allclose(found["threshold"].sel(time=str(year)), alone["threshold"], atol=0.3)
+    own = limit["threshold"].sel(year=2003, dayofyear=40)
+    np.testing.assert_array_equal(found["threshold"].sel(time="2003-02-09").squeeze(), own)
+    pd.testing.assert_frame_equal(events(late, limit), events(found))
+    with pytest.raises(InputError, match="baselines for 2002 to 2003, and none for 2001"):
+        detect(sst, limit)
+
+
+def deep():
+    """Two levels, of which the lower is colder and steadier."""
+    sst = field()
+    levels = pd.Index([0.5, 100.0], name="depth")
+    return xr.concat([sst, sst / 2 - 5], dim=levels).transpose("time", "depth", ...).rename("thetao")
+
+
+def test_every_depth_or_the_one_of_the_threshold():
+    thetao = deep()
+    limit = threshold(thetao, ("2001", "2003"))
+    found = detect(thetao.to_dataset(), limit)
+    assert found["event"].dims == thetao.dims
+    table = events(thetao, limit)
+    assert list(table.columns[:3]) == ["depth", "latitude", "longitude"]
+    for level in (0.5, 100.0):
+        at_level = thetao.sel(depth=level)
+        one = limit.sel(depth=level)
+        expected = table[table["depth"] == level].drop(columns="depth").reset_index(drop=True)
+        pd.testing.assert_frame_equal(events(at_level, one), expected)
+        pd.testing.assert_frame_equal(events(thetao, one), expected)  # the level that the threshold is of
+    surface = threshold(thetao.isel(depth=0, drop=True), ("2001", "2003"))
+    pd.testing.assert_frame_equal(events(thetao, surface), events(thetao, limit.sel(depth=0.5)))
+    with pytest.raises(InputError, match=r"of 100 m; the temperature is of 0\.5 m"):
+        detect(thetao.sel(depth=0.5), limit.sel(depth=100.0))
+    with pytest.raises(InputError, match="by depth, the temperature is not"):
+        detect(field(), limit)
+
+
+def test_mean_over_a_box_is_a_series_like_any_other():
+    sst = field()
+    area = xr.DataArray(np.cos(np.deg2rad(sst["latitude"])), coords={"latitude": sst["latitude"]})
+    box = sst.sel(latitude=slice(0, 1)).weighted(area).mean(("latitude", "longitude"))
+    assert len(events(box, threshold(box, ("2001", "2003")))) > 0
+
+
+# Calendars, order, units, land
+
+
+def test_noleap_series_has_no_hole_on_29_february():
+    days = pd.date_range("2004-02-20", "2004-03-10")
+    noleap = series(np.full(len(days), 2.0), days[0])
+    noleap = noleap.where(noleap["time"].dt.strftime("%m%d") != "0229", drop=True).convert_calendar("noleap")
+    assert events(noleap, flat())["duration"].tolist() == [len(days)]
+    assert events(detect(noleap, flat()))["missing_days"].tolist() == [0]
+
+
+def test_unsorted_days_and_gaps_in_time():
+    sst = series([0.0, 2, 2, 2, 2, 2, 0, 2, 2, 2, 2, 2])
+    shuffled = sst.isel(time=np.random.default_rng(0).permutation(12))
+    pd.testing.assert_frame_equal(events(shuffled, flat()), events(sst, flat()))
+    pd.testing.assert_frame_equal(events(detect(shuffled, flat())), events(sst, flat()))
+    gap = sst.isel(time=[0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11])
+    assert detect(gap, flat())["event"].values.tolist() == [0] + [1] * 11
+    assert events(gap, flat())["missing_days"].tolist() == [1]
+
+
+def test_a_large_store_of_maps_is_said_to_be_slow(monkeypatch, caplog):
+    sst = field().rename("sst")
+    limit = threshold(sst, ("2001", "2003"))
+    monkeypatch.setattr("oceanx.heatwaves.tiles.LARGE_BYTES", 1000)
+    events(sst.chunk(latitude=1), limit)
+    assert "rechunk" not in caplog.text
+    events(sst.chunk(time=100), limit)
+    assert "cut into 11 pieces of time that are read over and over; oceanx rechunk --for timeseries" in caplog.text
+
+
+def test_dates_that_are_none_are_refused():
+    sst = series([2.0] * 6)
+    time = sst["time"].values.copy()
+    time[2] = np.datetime64("NaT")
+    with pytest.raises(InputError, match="dates that are none"):
+        events(sst.assign_coords(time=time), flat())
+
+
+def test_land_has_no_events_and_a_field_of_land_gives_an_empty_table():
+    land = field().where(False)
+    limit = threshold(land, ("2001", "2003"))
+    assert len(events(land, limit)) == len(events(detect(land, limit))) == 0
+
+
+def test_what_events_were_found_by_is_kept():
+    sst = field()
+    limit = threshold(sst, ("2001", "2003"))
+    found = detect(sst, limit, max_gap=1)
+    assert found.attrs["oceanx_baseline"] == "2001/2003"
+    assert found.attrs["oceanx_max_gap_days"] == 1
+    other = detect(sst, threshold(sst, ("2001", "2003"), 95))
+    prints = [ds.attrs["oceanx_threshold_fingerprint"] for ds in (found, detect(sst, limit), other)]
+    assert prints[0] == prints[1] != prints[2]
 
 
 def test_bad_input_is_refused():
@@ -141,6 +340,33 @@ def test_bad_input_is_refused():
         detect(series([1.0]), flat(), min_duration=0)
     with pytest.raises(InputError, match="by `dayofyear`"):
         detect(series([1.0]), xr.Dataset())
+    with pytest.raises(InputError, match=r"1…366; found 365"):
+        detect(series([1.0]), flat().isel(dayofyear=slice(365)))
+    with pytest.raises(InputError, match="of version 99"):
+        detect(series([1.0]), flat().assign_attrs(oceanx_threshold_version=99))
+    with pytest.raises(InputError, match="temperature and a threshold"):
+        events(series([1.0]))
+    with pytest.raises(InputError, match="without the attribute oceanx_min_duration_days"):
+        events(detect(series([1.0]), flat()).drop_attrs())
+
+
+def test_another_unit_is_refused():
+    sst = field()
+    limit = threshold(sst.assign_attrs(units="degrees_C"), ("2001", "2003"))
+    with pytest.raises(InputError, match="temperature in K, threshold in degrees_C"):
+        detect((sst + 273.15).assign_attrs(units="K"), limit)
+    assert detect(sst.assign_attrs(units="degrees_C"), limit)["threshold"].attrs["units"] == "degrees_C"
+
+
+def test_threshold_of_another_grid_is_refused():
+    sst = field()
+    limit = threshold(sst, ("2001", "2003"))
+    with pytest.raises(InputError, match="longitude: grids differ"):
+        events(sst.assign_coords(longitude=sst["longitude"] + 1), limit)
+    with pytest.raises(InputError, match="latitude: grids differ: 2 values"):
+        detect(sst.isel(latitude=slice(2)), limit)
+    rounding = sst.assign_coords(longitude=sst["longitude"] + 1e-6)
+    assert len(events(rounding, limit)) == len(events(sst, limit))
 
 
 def published(real, name):
@@ -205,3 +431,58 @@ def test_numbers_printed_in_the_reference_manual(real):
     first_ten = events(detect(australia, threshold(australia, ("1983", "2012"))))["intensity_max"].values[:10]
     printed = "1.92176829 2.10628441 2.21648871 1.83039194 1.48871648 1.42564024 2.18946427 1.12762559 1.97733524"
     np.testing.assert_allclose(first_ten, [*map(float, printed.split()), 1.55068422], atol=1e-6)
+
+
+@pytest.mark.real
+def test_events_printed_for_the_tool_in_r(real):
+    """Another program, with honest differences: 1e-3 °C in intensity, 0.02 °C days.
+
+    Of the 101 days of 2012 it is 0.023 °C days, and as much from the reference program in Python.
+    """
+    printed = pd.read_csv(real("scores/heatwaveR_published_events.csv"), parse_dates=["date_start", "date_peak"])
+    with xr.open_dataset(real("mhw/oisst_short.nc")) as ds:
+        sst = ds["oisst_short"].sel(latitude=-29.375, longitude=112.625).load()
+    table = events(sst, threshold(sst, ("1982", "2011")))
+    assert len(table) == 90
+    found = table.set_index("date_peak").loc[printed["date_peak"]]
+    assert found["date_start"].tolist() == printed["date_start"].tolist()
+    assert found["duration"].tolist() == printed["duration"].tolist()
+    np.testing.assert_allclose(found["intensity_max"], printed["intensity_max"], atol=1e-3)
+    apart = abs(found["intensity_cumulative"].values - printed["intensity_cumulative"].values)
+    long = (printed["duration"] == 101).values
+    assert apart[~long].max() < 0.02
+    assert apart[long].max() < 0.024
+    reference = pd.read_csv(real("mhw/refrun_sst_WA_events_clim1982-2011.csv"), parse_dates=["date_peak"])
+    reference = reference.set_index("date_peak").loc[printed["date_peak"], "intensity_cumulative"]
+    np.testing.assert_allclose(found["intensity_cumulative"], reference, atol=1e-5)
+    ours = [("I", "II", "III", "IV")[code] for code in found["category"].cat.codes]
+    theirs = printed["category"].str.split().str[0]
+    assert [a for a, b in zip(ours, theirs, strict=True) if isinstance(b, str)] == theirs.dropna().tolist()
+
+
+@pytest.mark.real
+def test_strongest_events_as_printed(real):
+    sst = published(real, "sst_WA.csv")
+    table = events(sst, threshold(sst, ("1982", "2014"))).sort_values("intensity_max", ascending=False)
+    first = table.iloc[0]
+    assert [str(first[f"date_{k}"].date()) for k in ("start", "peak", "end")] == [
+        "2011-02-06",
+        "2011-02-28",
+        "2011-04-07",
+    ]
+    assert (first["duration"], first["category"]) == (61, "Extreme")
+    found = first[["intensity_max", "intensity_mean", "intensity_cumulative", "rate_onset", "rate_decline"]]
+    np.testing.assert_allclose(found.astype(float), [6.483709, 3.176267, 193.752314, 0.223059, 0.141883], atol=1e-6)
+    assert table["duration"].tolist()[1:5] == [34, 95, 14, 46]
+    np.testing.assert_allclose(table["intensity_max"][1:5], [3.793312, 3.675752, 3.338230, 3.259938], atol=1e-6)
+    assert table["category"].tolist()[1:3] == ["Severe", "Strong"]
+
+
+@pytest.mark.real
+def test_float32_finds_the_same_events(real):
+    sst = published(real, "sst_WA.csv")
+    single = sst.astype(np.float32)
+    expected = events(sst, threshold(sst, ("1982", "2014")))
+    found = events(single, threshold(single, ("1982", "2014")))
+    compare(found, expected, 5e-4)
+    np.testing.assert_allclose(found["intensity_max"], expected["intensity_max"], atol=5e-6)

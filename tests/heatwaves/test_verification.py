@@ -1,4 +1,4 @@
-"""Exceedance by label, and its scores against counting cell by cell."""
+"""Exceedance by label, and skill at it against counting cell by cell."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from oceanx.heatwaves import exceedance, exceedance_scores, threshold
+from oceanx.heatwaves import exceedance, skill, threshold
 from oceanx.ocean.grid import area
 from oceanx.ocean.labels import forecast_labels, label
 from oceanx.vocabulary.errors import InputError
 
 TIME = pd.date_range("2001-01-01", "2004-12-31")
-ATTRS = {"standard_name": "sea_surface_temperature", "units": "degrees_C"}
+ATTRS = {
+    "standard_name": "sea_surface_temperature",
+    "units": "degrees_C",
+    "units_metadata": "temperature: on_scale",
+}
 
 
 def truth():
@@ -75,9 +79,13 @@ def test_top_level_of_thetao_is_the_surface():
     np.testing.assert_array_equal(exceedance(deep.to_dataset(name="thetao"), LIMIT), exceedance(forecast(), LIMIT))
 
 
+def moderate(forecast, truth=TRUTH):
+    return skill(forecast, truth, LIMIT, of="exceedance").sel(category="Moderate")
+
+
 def test_scores_equal_counting():
     fc = forecast()
-    table = exceedance_scores(fc, TRUTH, LIMIT)
+    table = moderate(fc)
     cells = area(TRUTH["latitude"], TRUTH["longitude"]).values
     for j in range(4):
         hits = misses = false = rest = 0.0
@@ -93,23 +101,36 @@ def test_scores_equal_counting():
                     misses += cells[y, x] * (not said and true)
                     false += cells[y, x] * (said and not true)
                     rest += cells[y, x] * (not said and not true)
-        found = table.isel(lead_time=j)
+        found = table.sel(model="forecast").isel(lead_time=j)
         assert float(found["hit_rate"]) == pytest.approx(hits / (hits + misses))
         assert float(found["false_alarm_ratio"]) == pytest.approx(false / (hits + false))
         assert float(found["csi"]) == pytest.approx(hits / (hits + misses + false))
         assert float(found["base_rate"]) == pytest.approx((hits + misses) / (hits + misses + false + rest))
         assert float(found["forecast_rate"]) == pytest.approx((hits + false) / (hits + misses + false + rest))
+        assert float(found["hits"]) == pytest.approx(hits / cells.mean())
+        assert float(found["correct_negatives"]) == pytest.approx(rest / cells.mean())
     assert table.attrs["oceanx_baseline"] == "2001/2003"
 
 
 def test_several_models_stand_side_by_side():
     models = {"perfect": forecast(noise=0.0), "poor": forecast(noise=3.0, seed=1)}
-    table = exceedance_scores(models, TRUTH.chunk(time=10), LIMIT)
+    table = moderate(models, TRUTH.chunk(time=10))
+    assert table["model"].values.tolist() == ["perfect", "poor", "anomaly_persistence", "climatology"]
     assert table["csi"].dims == ("model", "lead_time")
     assert (table["csi"].sel(model="perfect") == 1).all()
     assert (table["false_alarm_ratio"].sel(model="perfect") == 0).all()
-    xr.testing.assert_allclose(table.sel(model="poor", drop=True), exceedance_scores(models["poor"], TRUTH, LIMIT))
+    alone = moderate(models["poor"]).sel(model="forecast", drop=True)
+    xr.testing.assert_allclose(table.sel(model="poor", drop=True), alone)
     np.testing.assert_allclose(table["base_rate"][0], table["base_rate"][1])
+
+
+def test_days_for_themselves_need_no_history_and_no_neighbours():
+    fc = forecast()
+    table = moderate(fc.isel(lead_time=[1, 3]), TRUTH.sel(time=slice("2004-02-26", None)))
+    whole = moderate(fc).isel(lead_time=[1, 3])
+    for name in ("hit_rate", "brier", "base_rate"):
+        np.testing.assert_array_equal(table[name], whole[name])
+    assert "detected" not in table
 
 
 def test_bad_input_is_refused():
@@ -126,8 +147,6 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="by `dayofyear`"):
         exceedance(fc, TRUTH)
     with pytest.raises(InputError, match="truth: no 2004-12-24"):
-        exceedance_scores(fc, TRUTH.sel(time=slice("2004-12-23")), LIMIT)
-    with pytest.raises(InputError, match="choose one or take the mean"):
-        exceedance_scores(fc.expand_dims(member=[0, 1]), TRUTH, LIMIT)
+        moderate(fc, TRUTH.sel(time=slice("2004-12-23")))
     with pytest.raises(InputError, match="nothing to score"):
-        exceedance_scores({}, TRUTH, LIMIT)
+        moderate({})

@@ -138,7 +138,36 @@ def test_oceanbench_takes_the_first_denser_level_uninterpolated():
     rho = gsw.sigma0(SA, gsw.CT_from_t(SA, ds["thetao"][0, :, 0, 0].values, DEPTH))
     assert float(mixed_layer_depth(ds, method="oceanbench")[0, 0, 0]) == DEPTH[np.argmax(rho > rho[0] + 0.03)]
     deep = columns(np.full(8, 10.0), np.full(8, 35.0))
-    assert float(mixed_layer_depth(deep, method="oceanbench")[0, 0, 0]) == 600.0
+    assert float(mixed_layer_depth(deep, method="oceanbench")[0, 0, 0]) == 300.0  # the next level is beyond 600 m
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_the_oceanbench_layer_is_that_of_a_plain_loop(kind):
+    """Column by column and level by level, with gsw's exact potential density, depth for pressure and θ for t."""
+    ds = random_ocean(seed=3).astype(kind)
+    ds["thetao"] = ds["thetao"].clip(5, 5.3) - 0.02 * ds["depth"] / 100  # nearly mixed, so that many levels are found
+    ds["so"] = 35 + 0.01 * (ds["so"] - 20) / 20
+    found = mixed_layer_depth(ds, method="oceanbench")
+    seen = set()
+    for t in range(3):
+        for i, lat in enumerate(ds["latitude"].values):
+            for j, lon in enumerate(ds["longitude"].values):
+                T, S = (ds[n][t, :, i, j].values.astype(float) for n in ("thetao", "so"))
+                expected, top = np.nan, None
+                for k, z in enumerate(DEPTH):
+                    if z > 600 or np.isnan(T[k]) or np.isnan(S[k]):
+                        continue
+                    SA = gsw.SA_from_SP(S[k], z, lon, lat)
+                    rho = gsw.pot_rho_t_exact(SA, T[k], z, 0)
+                    top = rho if k == 0 else top
+                    if top is None:
+                        break
+                    expected = z
+                    if rho - top >= 0.03:
+                        break
+                np.testing.assert_equal(float(found[t, i, j]), float(np.dtype(kind).type(expected)))
+                seen.add(expected)
+    assert len(seen) > 4
 
 
 # Geostrophy

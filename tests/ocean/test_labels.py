@@ -13,7 +13,6 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanx.ocean.climatology import at, climatology, total
 from oceanx.ocean.labels import ORDER, check, forecast_labels, label, open_forecast
 from oceanx.vocabulary.errors import InputError
 
@@ -216,48 +215,32 @@ def test_open_names_the_file(tmp_path):
         open_forecast(tmp_path / "bad.zarr")
 
 
-def test_at_valid_gathers_every_forecast_of_a_date():
-    ds = forecast(inits=4, leads=5)
-    found = ds.oceanx.at_valid("2020-01-03")
-    assert found["init_time"].dt.strftime("%m-%d").values.tolist() == ["12-30", "01-01"]
-    assert (found["lead_time"].values / DAY).tolist() == [4.0, 2.0]
-    assert (found["valid_time"] == np.datetime64("2020-01-03")).all()
-    np.testing.assert_array_equal(found["thetao"][0], ds["thetao"].isel(init_time=0, lead_time=3))
-    np.testing.assert_array_equal(ds["zos"].oceanx.at_valid("2020-01-03")[1], ds["zos"].isel(init_time=1, lead_time=1))
-    with pytest.raises(InputError, match="no forecast is valid at 2021-01-01; they cover 2019-12-31 to 2020-01-10"):
-        ds.oceanx.at_valid("2021-01-01")
-
-
-def test_timeseries_of_one_lead_is_labelled_by_valid_date():
-    ds = forecast(members=2)
-    series = ds.oceanx.as_timeseries("3D")
-    assert series["thetao"].dims == ("member", "time", "depth", "latitude", "longitude")
-    np.testing.assert_array_equal(series["time"], ds["valid_time"].isel(lead_time=2))
-    np.testing.assert_array_equal(series["init_time"], ds["init_time"])
-    np.testing.assert_array_equal(series["zos"], ds["zos"].isel(lead_time=2))
-    assert series["time"].attrs["standard_name"] == "time"
-    with pytest.raises(InputError, match="lead 9D: not stored; leads run from 1D to 4D"):
-        ds["zos"].oceanx.as_timeseries("9D")
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_anomaly_uses_the_valid_date_and_can_be_undone(chunked):
-    time = pd.date_range("2017-01-01", "2018-12-31")
-    rng = np.random.default_rng(2)
-    training = xr.Dataset(
-        {"thetao": (("time", *ORDER[3:]), rng.normal(size=(len(time), 2, 3, 4)).astype(np.float32))},
-        coords={"time": time, **{c: grid()[c] for c in ORDER[3:]}},
-    )
-    clim = climatology(training)
+@pytest.mark.parametrize(("unit", "count"), [("days", 1), ("hours", 24), ("second", 86400), ("minutes", 1440)])
+@pytest.mark.parametrize("kind", ["i4", "f8"])
+def test_leads_stored_as_numbers_of_a_stated_unit_are_understood(tmp_path, unit, count, kind):
     ds = forecast()
-    ds = ds.chunk(init_time=1, lead_time=1) if chunked else ds
-    away = ds.oceanx.anomaly(clim)
-    assert bool(away["thetao"].chunks) is chunked
-    assert away["thetao"].attrs == ds["thetao"].attrs
-    expected = ds["thetao"].isel(init_time=1, lead_time=2) - at(clim, "2020-01-04")["thetao"][0]
-    np.testing.assert_allclose(away["thetao"].isel(init_time=1, lead_time=2), expected, atol=1e-6)
-    xr.testing.assert_allclose(total(away, clim)["thetao"], ds["thetao"], atol=1e-6)
-    xr.testing.assert_allclose(ds["thetao"].oceanx.anomaly(clim), away["thetao"], atol=1e-6)
+    numbers = ds.assign_coords(lead_time=("lead_time", np.arange(1, 5).astype(kind) * count, {"units": unit}))
+    numbers.drop_vars("valid_time").to_zarr(tmp_path / "bare.zarr", consolidated=False, zarr_format=2)
+    numbers.to_zarr(tmp_path / "theirs.zarr", consolidated=False, zarr_format=2)
+    with pytest.warns(UserWarning, match=rf"theirs\.zarr: lead_time holds numbers, .*taken as {unit.rstrip('s')}s"):
+        back = open_forecast(tmp_path / "theirs.zarr", values=True)
+    np.testing.assert_array_equal(back["lead_time"], ds["lead_time"])
+    xr.testing.assert_equal(label(back).load(), ds)
+    with (
+        pytest.warns(UserWarning, match="lead_time holds numbers"),
+        pytest.raises(InputError, match=r"bare\.zarr: no coordinate 'valid_time'; add it with .*label"),
+    ):
+        open_forecast(tmp_path / "bare.zarr")
+
+
+@pytest.mark.parametrize("attrs", [{}, {"units": "steps"}])
+def test_leads_stored_as_numbers_of_who_knows_what_are_refused(tmp_path, attrs):
+    ds = forecast()
+    ds.assign_coords(lead_time=("lead_time", [1, 2, 3, 4], attrs)).to_zarr(tmp_path / "theirs.zarr", consolidated=False)
+    with pytest.raises(
+        InputError, match=r"theirs\.zarr: lead_time: found int64, expected timedelta64.*if it counts days"
+    ):
+        open_forecast(tmp_path / "theirs.zarr")
 
 
 def test_a_region_across_the_date_line_goes_on_beyond_180():

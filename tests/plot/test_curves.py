@@ -107,10 +107,71 @@ def test_what_the_scores_lack_is_refused_by_name(scores):
 
 
 def test_more_dimensions_or_too_many_panels_are_refused(scores):
-    with pytest.raises(InputError, match=r"thetao_rmse: curves stand on .* select region first"):
-        plot.skill(scores.expand_dims(region=["north"]), "thetao")
+    with pytest.raises(InputError, match=r"thetao_rmse: curves stand on .* select init_time first"):
+        plot.skill(scores.expand_dims(init_time=[0]), "thetao")
     deep = scores["thetao_rmse"].isel(depth=0, drop=True).expand_dims(depth=np.arange(1.0, 31.0)).to_dataset()
     with pytest.raises(InputError, match="30 panels are too many"):
         plot.skill(deep)
     with pytest.raises(InputError, match="lead_time: expected timedelta64, found int64"):
         plot.skill(scores.assign_coords(lead_time=np.arange(10)))
+
+
+def with_confidence(scores: xr.Dataset) -> xr.Dataset:
+    """Limits at 90 % and 120 % of each score, as a bootstrap would name them."""
+    rmse = [str(name) for name in scores if str(name).endswith("_rmse")]
+    low, high = ({f"{name}_{end}": by * scores[name] for name in rmse} for end, by in (("low", 0.9), ("high", 1.2)))
+    return scores.assign(low | high).assign_attrs(oceanx_confidence=0.95)
+
+
+def test_the_confidence_is_shaded_from_low_to_high(scores, assert_tidy):
+    figure = plot.skill(with_confidence(scores), "thetao")
+    days = np.arange(1, 11)
+    for ax, part in zip(figure.axes, (1.0, 0.5), strict=True):
+        shades = ax.collections
+        assert len(shades) == 5  # one a model, in the order of the curves
+        (outline,) = [path.vertices for path in shades[0].get_paths()]
+        for day, error in zip(days, 0.06 * part * days, strict=True):
+            here = outline[np.isclose(outline[:, 0], day), 1]
+            assert np.isclose(here.min(), 0.9 * error)
+            assert np.isclose(here.max(), 1.2 * error)
+        assert (shades[0].get_facecolor()[0][:3] == to_rgb(lines(ax)["hybrid"].get_color())).all()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[-1] == "95 % confidence"
+    assert_tidy(figure)
+
+
+def test_without_limits_or_against_a_reference_there_is_no_shade(scores):
+    assert not plot.skill(scores, "zos").axes[0].collections
+    figure = plot.skill(with_confidence(scores), "zos", reference="persistence")
+    assert not figure.axes[0].collections
+    assert "confidence" not in " ".join(text.get_text() for text in figure.legends[0].get_texts())
+
+
+def test_scores_by_region_and_season_have_a_panel_each(scores, assert_tidy):
+    two = xr.concat([scores, 2 * scores], "region").assign_coords(region=["gulf_stream", "biscay"])
+    figure = plot.skill(two, "zos")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "Sea surface height, gulf_stream", "Sea surface height, biscay",
+    ]  # fmt: skip
+    assert np.allclose(lines(figure.axes[1])["hybrid"].get_ydata(), 0.012 * np.arange(1, 11))
+    assert_tidy(figure)
+
+
+def test_a_model_without_a_value_is_left_out(scores):
+    none = scores.where(scores.model != "hybrid")
+    assert "hybrid" not in lines(plot.skill(none, "zos").axes[0])
+    assert "hybrid" in lines(plot.skill(none, "zos", models=["hybrid", "oracle"]).axes[0])
+    assert "hybrid" not in plot.table(none, variable="zos").index.get_level_values("model")
+
+
+def test_better_than_a_reference_ends_at_a_hundred_percent(scores):
+    assert plot.skill(scores, "thetao", reference="climatology").axes[0].get_ylim()[1] <= 104
+
+
+def test_a_panel_without_a_value_is_left_out(scores):
+    deep = scores.assign(thetao_rmse=scores.thetao_rmse.where(scores.depth < 50))
+    titles = [ax.get_title(loc="left") for ax in plot.skill(deep).axes]
+    assert titles == ["Potential temperature, 0.49 m", "Sea surface height"]
+    bands = scores.rename(depth="depth_band").assign_coords(depth_band=["0-5 m", "5-100 m"])
+    titles = [ax.get_title(loc="left") for ax in plot.skill(bands, "thetao").axes]
+    assert titles == ["Potential temperature, 0-5 m", "Potential temperature, 5-100 m"]

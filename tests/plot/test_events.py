@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from oceanx import plot
-from oceanx.plot.events import CATEGORIES, OUTCOMES
+from oceanx.plot.events import CATEGORIES
+from oceanx.plot.outcomes import OUTCOMES
 from oceanx.vocabulary.errors import InputError
 
 
@@ -19,7 +20,7 @@ def test_a_heatwave_shows_series_climatology_and_threshold(point, assert_tidy):
     figure = plot.heatwave(*point)
     ax = figure.axes[0]
     drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
-    for name, given in zip(("Truth", "Climatology", "Threshold"), point, strict=True):
+    for name, given in zip(("Temperature", "Climatology", "Threshold"), point, strict=True):
         assert np.array_equal(drawn[name], given.values)
     assert ax.get_ylabel() == "Sea surface temperature (°C)"
     assert ax.get_title(loc="left") == "Sea surface temperature, 29.5°S, 114°E\n2011-01-01 to 2011-07-19"
@@ -136,3 +137,108 @@ def test_exceedances_that_are_no_yes_or_no_are_refused(days):
         plot.exceedance(said.isel(longitude=slice(1, None)), happened)
     with pytest.raises(InputError, match="select time first"):
         plot.exceedance(said.expand_dims("time"), happened)
+
+
+@pytest.fixture
+def detected() -> xr.Dataset:
+    """Two events on a grid of 4 × 5 with a land cell: a weak one in the west, a strong one at 31°S 152°E in July."""
+    time = np.arange("2011-01-01", "2012-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
+    latitude, longitude = np.arange(-33.0, -29), np.arange(150.0, 155)
+    at = {"time": time, "latitude": latitude, "longitude": longitude}
+    warm = np.zeros((time.size, 4, 5))
+    warm[20:30, :, 0] = 1.5
+    bump = 4.6 * np.exp(-(((np.arange(time.size) - 190) / 10.0) ** 2))[:, None, None]
+    warm += bump * np.where(np.hypot(latitude[:, None] + 31, longitude - 152) < 1.5, 1, 0.1)
+    warm[:, 2, 2] *= 1.01
+    units = {"units": "degrees_C"}
+    ds = xr.Dataset(
+        {
+            "temperature": (("time", "latitude", "longitude"), 20 + warm, {"long_name": "Temperature", **units}),
+            "climatology": (("time", "latitude", "longitude"), 20 + 0 * warm, units),
+            "threshold": (("time", "latitude", "longitude"), 21 + 0 * warm, units),
+        },
+        at,
+    )
+    ds["category"] = np.floor(ds.temperature - 20).astype("int8")
+    ds["event"] = (ds.temperature > 21).astype("int32") * xr.where(ds.time < np.datetime64("2011-04-01"), 1, 2)
+    dry = (ds.latitude == -33) & (ds.longitude == 154)
+    ds["temperature"] = ds.temperature.where(~dry)
+    return ds
+
+
+def panel(figure):
+    """The two axes of a heatwave panel, and where the ring is."""
+    series, beside = figure.axes
+    (ring,) = [line for line in beside.get_lines() if line.get_gid() == "here"]
+    return series, beside, tuple(float(x) for x in ring.get_xydata()[0])
+
+
+def test_the_strongest_event_is_found_with_its_cell_and_days(detected, assert_tidy):
+    figure = plot.heatwave(detected)
+    series, beside, ring = panel(figure)
+    assert ring == (152.0, -31.0)
+    assert beside.get_title(loc="left") == "Category on 2011-07-10"
+    lasting = detected.event.sel(latitude=-31, longitude=152)
+    days = detected.time.values[lasting.values == 2]
+    margin = np.timedelta64(45, "D")
+    first, last = (str(day)[:10] for day in (days[0] - margin, days[-1] + margin))
+    assert series.get_title(loc="left") == f"Temperature, 31°S, 152°E\n{first} to {last}"
+    assert series.get_ylabel() == "Temperature (°C)"
+    assert_tidy(figure)
+
+
+def test_the_map_has_the_categories_of_the_day_and_land(detected):
+    _, beside, _ = panel(plot.heatwave(detected))
+    drawn = beside.collections[0].get_array()
+    expected = detected.category.sel(time="2011-07-10").values
+    dry = detected.temperature.sel(time="2011-07-10").isnull().values
+    assert (drawn.mask == dry).all()
+    assert (drawn.filled(0)[~dry] == expected[~dry]).all()
+    assert {0, 4} <= set(drawn.compressed())
+
+
+def test_a_place_and_days_can_be_chosen(detected):
+    figure = plot.heatwave(detected, latitude=-32.2, longitude=150.4, time=slice("2011-01-10", "2011-02-20"))
+    series, beside, ring = panel(figure)
+    assert ring == (150.0, -32.0)
+    assert series.get_title(loc="left") == "Temperature, 32°S, 150°E\n2011-01-10 to 2011-02-20"
+    assert beside.get_title(loc="left").startswith("Category on 2011-01-2")
+
+
+def test_a_chosen_time_is_searched_alone(detected):
+    _, beside, _ = panel(plot.heatwave(detected, time=slice("2011-01", "2011-03")))
+    assert beside.get_title(loc="left").startswith("Category on 2011-01-2")
+
+
+def test_lazy_fields_and_a_single_series_do_as_well(detected):
+    lazy, eager = (panel(plot.heatwave(ds))[2] for ds in (detected.chunk(time=-1, latitude=2), detected))
+    assert lazy == eager
+    alone = plot.heatwave(detected.sel(latitude=-31, longitude=152))
+    assert len(alone.axes) == 1
+    assert "31°S, 152°E" in alone.axes[0].get_title(loc="left")
+
+
+def test_cold_spells_are_shaded_below_in_blue(point):
+    series, mean, limit = point
+    cold, below = 2 * mean - series, 2 * mean - limit
+    shaded = fills(plot.heatwave(cold.assign_attrs(series.attrs), mean, below.assign_attrs(series.attrs)).axes[0])
+    assert list(shaded) == list(CATEGORIES)
+    red, _, blue, _ = shaded["Severe"].get_facecolor()[0]
+    assert blue > red
+    (outline,) = [path.vertices for path in shaded["Extreme"].get_paths()]
+    assert np.isclose(outline[:, 1].min(), cold.min())
+
+
+def test_what_was_not_detected_is_refused(detected):
+    with pytest.raises(InputError, match=r"heatwave: no event; give what oceanx\.heatwaves\.detect returns"):
+        plot.heatwave(detected.drop_vars("event"))
+    with pytest.raises(InputError, match="no event in these days"):
+        plot.heatwave(detected.assign(event=detected.event * 0))
+    with pytest.raises(InputError, match="no day from 1990 to 1991"):
+        plot.heatwave(detected, time=slice("1990", "1991"))
+    with pytest.raises(InputError, match="give longitude too"):
+        plot.heatwave(detected, latitude=-31)
+    with pytest.raises(InputError, match="select depth first"):
+        plot.heatwave(detected.expand_dims(depth=[0.5]))
+    with pytest.raises(InputError, match="needs a climatology and a threshold"):
+        plot.heatwave(detected.temperature.isel(latitude=0, longitude=0))

@@ -366,3 +366,51 @@ def test_a_triptych_refuses_what_cannot_be_compared(pair, ocean):
         plot.triptych(truth, forecast.isel(longitude=slice(1, None)))
     with pytest.raises(InputError, match="select lead_time first"):
         plot.triptych(truth, forecast.expand_dims("lead_time"))
+    with pytest.raises(InputError, match=r"depth: truth is of 92\.3261 m, forecast of 0\.494025 m; select one"):
+        plot.triptych(ocean["thetao"].sel(time="2020-06-06", depth=92.326073), forecast)
+
+
+@pytest.mark.parametrize(
+    ("name", "long_name", "cmap", "symmetric"),
+    [
+        ("sigma0", "Potential density anomaly", "dense", False),  # an anomaly by name alone
+        ("ugos", "Geostrophic eastward velocity", "balance", True),
+        ("heat_content", "Heat content", "thermal", False),
+        ("thing", "Anomaly of the thing", "balance", True),
+    ],
+)
+def test_what_is_told_from_others_has_its_colours(sst, name, long_name, cmap, symmetric):
+    field = sst.rename(name).assign_attrs(long_name=long_name, units="1")
+    mesh = plot.map(field).axes[0].collections[0]
+    assert mesh.cmap.name == cmap
+    assert (mesh.norm.vmin == -mesh.norm.vmax) == symmetric
+
+
+def test_an_anomaly_is_known_by_its_attribute(sst):
+    mesh = plot.map(sst.assign_attrs(oceanx_quantity="anomaly")).axes[0].collections[0]
+    assert (mesh.cmap.name, mesh.norm.vmin) == ("balance", -mesh.norm.vmax)
+
+
+@pytest.mark.parametrize(("size", "power"), [(1e9, "10⁹ "), (1e-5, "10⁻⁵ "), (1e2, ""), (1e-2, "")])
+def test_large_and_small_numbers_are_counted_in_powers_of_ten(sst, size, power, assert_tidy):
+    field = (sst.rename("thing") * 0 + np.linspace(1, 2, sst.longitude.size)) * size
+    figure = plot.map(field.assign_attrs(long_name="Thing", units="J m-2"))
+    (bar,) = figure.axes[0].child_axes
+    FigureCanvasAgg(figure).draw()
+    assert bar.get_ylabel() == f"Thing ({power}J m⁻²)"
+    assert bar.yaxis.get_offset_text().get_text() == ""
+    shown = [float(text.get_text().replace("−", "-")) for text in bar.get_yticklabels()]
+    there = bar.get_yticks() / (size if power else 1)
+    assert np.allclose(shown, there)
+    assert_tidy(figure)
+
+
+def test_a_projection_has_degrees_at_its_edges_and_paper_beyond_the_grid(sst):
+    crs = pytest.importorskip("cartopy.crs")
+    figure = plot.map(sst, projection=crs.LambertConformal(-60, 35))
+    FigureCanvasAgg(figure).draw()
+    (lines,) = [part for part in figure.axes[0].get_children() if type(part).__name__ == "Gridliner"]
+    texts = {label.get_text() for label in lines.label_artists}
+    assert any("W" in text for text in texts)
+    assert any("N" in text for text in texts)
+    assert to_rgb(figure.axes[0].get_facecolor()) == (1, 1, 1)

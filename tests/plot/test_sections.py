@@ -103,3 +103,37 @@ def test_other_dimensions_are_refused(ocean, forecast):
         plot.profile(ocean["thetao"].isel(latitude=0, longitude=-1))
     with pytest.raises(InputError, match="DataArray, found Dataset"):
         plot.section(ocean)
+
+
+@pytest.fixture
+def transect(ocean) -> xr.DataArray:
+    """A straight line of 41 cells, as a section through points would give it."""
+    slice_ = ocean["thetao"].isel(time=0, latitude=15).drop_vars("latitude")
+    along = {"distance": 100.0 * np.arange(41), "latitude": ("distance", np.linspace(20, 40, 41))}
+    placed = slice_.rename(longitude="distance").assign_coords(longitude=("distance", slice_.longitude.values))
+    return placed.assign_coords(along)
+
+
+def test_a_transect_is_drawn_against_its_distance(transect, assert_tidy):
+    figure = plot.section(transect)
+    ax = figure.axes[0]
+    assert ax.get_xlabel() == "Distance (km)"
+    assert ax.get_xlim() == (-50, 4050)
+    assert ax.get_title(loc="left") == "Potential temperature, 20°N 80°W to 40°N 40°W\n2020-06-01"
+    assert_tidy(figure)
+
+
+def test_a_hovmoller_diagram_along_a_transect(transect, assert_tidy):
+    days = np.arange("2020-06-01", "2020-06-05", dtype="datetime64[D]").astype("datetime64[ns]")
+    over = transect.isel(depth=0).expand_dims(time=days)
+    figure = plot.hovmoller(over)
+    assert figure.axes[0].get_ylabel() == "Distance (km)"
+    assert_tidy(figure)
+
+
+def test_profiles_of_many_days_go_from_pale_to_dark(ocean):
+    days = ocean["thetao"].isel(latitude=20, longitude=20, time=slice(0, 8))
+    colours = [line.get_color() for line in plot.profile(days).axes[0].get_lines()]
+    brightness = [sum(colour[:3]) for colour in colours]
+    assert len(brightness) == 8
+    assert brightness == sorted(brightness, reverse=True)

@@ -86,7 +86,7 @@ def test_one_forecast_without_a_model_is_drawn_too(spectra):
 def test_what_is_not_there_is_refused(spectra):
     with pytest.raises(InputError, match="thetaoo"):
         plot.spectrum(spectra, "thetaoo")
-    with pytest.raises(InputError, match="'9D' is not there; the spectra have 1 to 4 days"):
+    with pytest.raises(InputError, match="'9D' is not there; the scores have 1 to 4 days"):
         plot.spectrum(spectra, lead="9D")
     with pytest.raises(InputError, match="no dimension lead_time"):
         plot.spectrum(spectra.isel(lead_time=0), lead="1D")

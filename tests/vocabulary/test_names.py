@@ -45,6 +45,8 @@ CF = {
     "sea_water_sigma_theta": "kg m-3",
     "sea_water_density": "kg m-3",
     "ocean_relative_vorticity": "s-1",
+    "sea_water_speed": "m s-1",
+    "integral_wrt_depth_of_sea_water_potential_temperature_expressed_as_heat_content": "J m-2",
     "surface_downward_eastward_stress": "Pa",
     "surface_downward_northward_stress": "Pa",
     "water_evapotranspiration_flux": "kg m-2 s-1",

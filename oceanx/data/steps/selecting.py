@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from ...ocean import polygons
 from ...vocabulary.errors import InputError
 from ...vocabulary.names import variable
-from . import polygons
 
 
 def select_box(
@@ -51,7 +51,7 @@ def select_polygon(ds: xr.Dataset, polygon: Sequence[Sequence[float]] | str | os
     InputError
         If it is no polygon, crosses the date line, or holds no cell.
     """
-    rings = polygons.rings(polygon)
+    rings = polygons.rings(polygon, "select_polygon")
     west, south, east, north = polygons.box(rings)
     ds = select_box(ds, (south, north), (west, east))
     inside = polygons.inside(ds["longitude"].values, ds["latitude"].values, rings)

@@ -10,27 +10,36 @@ from typing import Any
 
 import numpy as np
 
-from ...vocabulary.errors import InputError
+from ..vocabulary.errors import InputError
 
 _ON_EDGE = 1e-9  # degrees
 
 
-def rings(polygon: Sequence[Sequence[float]] | str | os.PathLike[str]) -> list[np.ndarray]:
+def rings(
+    polygon: Sequence[Sequence[float]] | str | os.PathLike[str], where: str = "polygon", *, across: bool = False
+) -> list[np.ndarray]:
     """The rings (corner, longitude and latitude) of a polygon given by its corners or as a GeoJSON file.
+
+    Parameters
+    ----------
+    where
+        What errors call it.
+    across
+        Whether it may reach over the date line, where longitudes then go on beyond ±180.
 
     Raises
     ------
     InputError
-        If there are none, one has fewer than three corners, or one crosses the date line.
+        If there are none, one has fewer than three corners, or one crosses the date line and may not.
     """
     if isinstance(polygon, str | os.PathLike):
-        where = f"select_polygon: {os.fspath(polygon)}"
+        where = f"{where}: {os.fspath(polygon)}"
         found = _of_geojson(_read(Path(polygon), where))
     else:
-        where, found = "select_polygon", [polygon]
+        found = [polygon]
     if not found:
         raise InputError(f"{where}: holds no Polygon or MultiPolygon")
-    return [_ring(corners, where) for corners in found]
+    return [_ring(corners, where, 540.0 if across else 180.0) for corners in found]
 
 
 def box(rings: Sequence[np.ndarray]) -> tuple[float, float, float, float]:
@@ -62,7 +71,7 @@ def inside(longitude: np.ndarray, latitude: np.ndarray, rings: Sequence[np.ndarr
     return odd | edge
 
 
-def _ring(corners: Any, where: str) -> np.ndarray:
+def _ring(corners: Any, where: str, widest: float) -> np.ndarray:
     try:
         ring = np.array([[float(number) for number in corner[:2]] for corner in corners])
     except (TypeError, ValueError, IndexError):
@@ -71,14 +80,14 @@ def _ring(corners: Any, where: str) -> np.ndarray:
         raise InputError(f"{where}: expected at least three corners [longitude, latitude] in degrees")
     west, east = ring[:, 0].min(), ring[:, 0].max()
     south, north = ring[:, 1].min(), ring[:, 1].max()
-    if west < -180 or east > 180 or south < -90 or north > 90:
+    if west < -widest or east > widest or south < -90 or north > 90:
         raise InputError(
             f"{where}: reaches from {west:g} to {east:g} degrees east, {south:g} to {north:g} degrees north; expected "
-            "longitude first, within -180 to 180"
+            f"longitude first, within {-widest:g} to {widest:g}"
         )
     steps = np.abs(np.diff(np.append(ring[:, 0], ring[0, 0])))
     if ((steps > 180) & (steps < 360)).any():  # from -180 to 180 is all the way round
-        raise InputError(f"{where}: crosses the date line; bake the two sides apart")
+        raise InputError(f"{where}: crosses the date line; let its longitudes go on, or give its sides apart")
     return ring
 
 
