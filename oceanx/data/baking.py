@@ -66,7 +66,7 @@ def bake(
         since is read again.
     part
         "3/16": the third of 16 processes that share the work, none of which needs to know of the others. The last
-        to finish gives the store its name; until then the Dataset is that of the unfinished store.
+        to finish gives the store its name; until then a Dataset is returned that says which times are `complete`.
     scheduler
         Address of a dask.distributed scheduler whose workers see the files, or "slurm" (dask-jobqueue).
     workers
@@ -120,8 +120,11 @@ def bake(
         whole = store.write(
             plan, target, resume=resume, share=share, scheduler=scheduler, workers=workers, progress=progress
         )
-    # Another part of the job array may have finished the store just now.
-    return open_store(target if whole or target.exists() else partial(target) / "store")
+        if not whole:
+            there = store.complete(plan, target)
+            if not target.exists():  # else another part of the job array has finished it just now
+                return there
+    return open_store(target)
 
 
 def plan(

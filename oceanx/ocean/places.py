@@ -198,7 +198,8 @@ def _mixed(v: xr.DataArray, rows: xr.DataArray, columns: xr.DataArray, weights: 
     if v.dtype.kind != "f":
         return corners.isel(corner=nearest)
     wet = corners.notnull()
-    mean = (corners.fillna(0.0) * weights).sum("corner") / (wet * weights).sum("corner")
+    share = (wet * weights).sum("corner")
+    mean = (corners.fillna(0.0) * weights).sum("corner") / share.where(share > 0)
     mean = mean.where(wet.isel(corner=nearest)).astype(v.dtype)
     mean.attrs = v.attrs
     return mean.transpose(..., "distance").rename(v.name)

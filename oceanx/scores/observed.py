@@ -18,8 +18,7 @@ from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS, VARIABLES
 from ..vocabulary.progress import Progress
 from .levels import Bands
-from .regions import REGIONS, Regions
-from .regions import _cells as in_region
+from .regions import REGIONS, Regions, in_region
 
 BANDS: Bands = ((0, 5), (5, 100), (100, 300), (300, 600), (600, 1000), (1000, 2000), (2000, 6000))
 COLUMNS = ("forecast", "persistence", "climatology", "best_estimate", "nrt_analysis")  # of Class-4 files

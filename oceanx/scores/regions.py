@@ -121,7 +121,7 @@ def resolve(regions: Regions, latitude: xr.DataArray, longitude: xr.DataArray) -
     table = dict(regions) if isinstance(regions, Mapping) else {name: name for name in regions}
     cells = {}
     for name, region in table.items():
-        cells[name] = _cells(name, region, like)
+        cells[name] = in_region(name, region, like)
         if not cells[name].any():
             raise InputError(f"region {name!r}: no cell of this grid lies in it")
     return cells
@@ -133,7 +133,8 @@ def in_polygon(rings: Sequence[np.ndarray], latitude: xr.DataArray, longitude: x
     return np.any(turns, axis=0)
 
 
-def _cells(name: str, region: Any, like: xr.Dataset) -> np.ndarray:
+def in_region(name: str, region: Any, like: xr.Dataset) -> np.ndarray:
+    """Which cells (latitude, longitude) of a grid one region has, maybe none."""
     lat, lon = like["latitude"], like["longitude"]
     if isinstance(region, str) and region in BASINS:
         region = BASINS[region]

@@ -152,6 +152,19 @@ def write(
     return True
 
 
+def complete(plan: Draft, target: Path) -> xr.Dataset:
+    """Which times are in the unfinished store of this name, with all their variables: `complete` (time).
+
+    The unfinished store itself is not for reading: what it lacks would look like land, and it is about to be renamed.
+    """
+    found = np.ones(plan.sources.axis.size, dtype=bool)
+    job = _job(partial(target), plan)
+    for block in plan.blocks:
+        found[block.start : block.stop] &= job.done(block)
+    attrs = {"long_name": "Whether the time is in the unfinished store", "units": "1"}
+    return xr.Dataset({"complete": ("time", found, attrs)}, {"time": plan.sources.axis})
+
+
 def begun(plan: Draft, work: Path) -> Job:
     """The job of an unfinished store at `work`, begun there if it is not yet."""
     work.mkdir(exist_ok=True)
