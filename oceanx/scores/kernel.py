@@ -23,6 +23,7 @@ ANOMALIES = (
 _BLOCK = 256  # cells whose differences are held in the processor's first cache
 _FEW = 200_000  # values that are summed before a thread has woken up
 _FAST = {"reassoc", "contract"}  # sums in lanes side by side; NaN keeps its meaning
+# What is done with a block is written into the loop (inline): a call would take as long as the block.
 
 
 Leads = Sequence[np.ndarray] | np.ndarray  # a field (level, cell) for each lead; the same one may stand at several
@@ -125,31 +126,10 @@ def _sum_errors(
         for block in range(there.shape[1]):
             start = block * _BLOCK
             size = min(_BLOCK, cells - start)
-            for j in range(size):
-                y = np.float64(t[start + j])
-                e = np.float64(f[start + j]) - y
-                known[j] = 1.0 if sea[start + j] and y - y == 0.0 else 0.0
-                good = known[j] == 1.0 and e - e == 0.0
-                both[j] = 1.0 if good else 0.0
-                error[j] = e if good else 0.0
+            _look(f, t, sea, start, size, known, both, error)
             for region in range(len(weights)):
-                if not there[region, block]:
-                    continue
-                w = weights[region]
-                s0, s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0, 0.0
-                for j in range(size):
-                    a, e = w[start + j], error[j]
-                    s0 += a * known[j]
-                    s1 += a * both[j]
-                    s2 += a * e
-                    s3 += a * abs(e)
-                    s4 += a * e * e
-                total = sums[level, region]
-                total[0] += s0
-                total[1] += s1
-                total[2] += s2
-                total[3] += s3
-                total[4] += s4
+                if there[region, block]:
+                    _add_errors(weights[region], start, size, known, both, error, sums[level, region])
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
@@ -172,46 +152,75 @@ def _sum_anomalies(
         for block in range(there.shape[1]):
             start = block * _BLOCK
             size = min(_BLOCK, cells - start)
+            _look(f, t, sea, start, size, known, both, error)
             for j in range(size):
-                x, y, usual = np.float64(f[start + j]), np.float64(t[start + j]), np.float64(c[start + j])
-                e = x - y
-                known[j] = 1.0 if sea[start + j] and y - y == 0.0 else 0.0
-                good = known[j] == 1.0 and e - e == 0.0
-                both[j] = 1.0 if good else 0.0
-                error[j] = e if good else 0.0
-                said[j] = x - usual if good else 0.0
-                done[j] = y - usual if good else 0.0
+                usual, good = np.float64(c[start + j]), both[j] == 1.0
+                said[j] = np.float64(f[start + j]) - usual if good else 0.0
+                done[j] = np.float64(t[start + j]) - usual if good else 0.0
             for region in range(len(weights)):
-                if not there[region, block]:
-                    continue
-                w = weights[region]
-                total = sums[level, region]
-                s0, s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0, 0.0
-                for j in range(size):
-                    a, e = w[start + j], error[j]
-                    s0 += a * known[j]
-                    s1 += a * both[j]
-                    s2 += a * e
-                    s3 += a * abs(e)
-                    s4 += a * e * e
-                total[0] += s0
-                total[1] += s1
-                total[2] += s2
-                total[3] += s3
-                total[4] += s4
-                s0, s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0, 0.0
-                for j in range(size):
-                    a, x, y = w[start + j], said[j], done[j]
-                    s0 += a * x
-                    s1 += a * y
-                    s2 += a * x * y
-                    s3 += a * x * x
-                    s4 += a * y * y
-                total[5] += s0
-                total[6] += s1
-                total[7] += s2
-                total[8] += s3
-                total[9] += s4
+                if there[region, block]:
+                    total = sums[level, region]
+                    _add_errors(weights[region], start, size, known, both, error, total)
+                    _add_anomalies(weights[region], start, size, said, done, total)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST, inline="always")
+def _look(
+    f: np.ndarray,
+    t: np.ndarray,
+    sea: np.ndarray,
+    start: int,
+    size: int,
+    known: np.ndarray,
+    both: np.ndarray,
+    error: np.ndarray,
+) -> None:
+    """Of a block of cells: where the truth is known, where the forecast too, and its error there."""
+    for j in range(size):
+        y = np.float64(t[start + j])
+        e = np.float64(f[start + j]) - y
+        known[j] = 1.0 if sea[start + j] and y - y == 0.0 else 0.0
+        good = known[j] == 1.0 and e - e == 0.0
+        both[j] = 1.0 if good else 0.0
+        error[j] = e if good else 0.0
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST, inline="always")
+def _add_errors(
+    w: np.ndarray, start: int, size: int, known: np.ndarray, both: np.ndarray, error: np.ndarray, total: np.ndarray
+) -> None:
+    """Add the sums `BASIC` of a block."""
+    s0, s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(size):
+        a, e = w[start + j], error[j]
+        s0 += a * known[j]
+        s1 += a * both[j]
+        s2 += a * e
+        s3 += a * abs(e)
+        s4 += a * e * e
+    total[0] += s0
+    total[1] += s1
+    total[2] += s2
+    total[3] += s3
+    total[4] += s4
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST, inline="always")
+def _add_anomalies(w: np.ndarray, start: int, size: int, said: np.ndarray, done: np.ndarray, total: np.ndarray) -> None:
+    """Add the sums `ANOMALIES` of a block."""
+    s0, s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(size):
+        a, x, y = w[start + j], said[j], done[j]
+        s0 += a * x
+        s1 += a * y
+        s2 += a * x * y
+        s3 += a * x * x
+        s4 += a * y * y
+    total[5] += s0
+    total[6] += s1
+    total[7] += s2
+    total[8] += s3
+    total[9] += s4
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
