@@ -111,6 +111,23 @@ def test_a_threshold_is_that_of_python(stores: xr.Dataset, oceanx: Oceanx) -> No
     assert found.attrs["oceanx_percentile"] == 85
 
 
+@pytest.mark.parametrize(("words", "levels"), [((), 0), (("--depth", "90"), 1), (("--depth", "all"), slice(None))])
+def test_a_threshold_is_of_the_surface_a_level_or_all(
+    stores: xr.Dataset, oceanx: Oceanx, words: tuple[str, ...], levels: int | slice
+) -> None:
+    depth = xr.DataArray([0.5, 100.0], dims="depth", attrs=DIMENSIONS["depth"])
+    thetao = (stores["sst"] - 3 * (depth > 1)).assign_coords(depth=depth).transpose("time", "depth", ...)
+    deep = xr.Dataset({"thetao": thetao.astype("float32").assign_attrs(VARIABLES["thetao"].attrs)})
+    deep.to_zarr("deep.zarr", consolidated=False)
+    answer = oceanx("threshold", "deep.zarr", "--baseline", "2001:2003", *words, "--to", "made.zarr")
+    assert answer.code == 0, answer.err
+    found = xr.open_zarr("made.zarr", consolidated=False)
+    expected = ox.heatwaves.threshold(deep["thetao"].isel(depth=levels), (2001, 2003))
+    np.testing.assert_array_equal(found["depth"], expected["depth"])
+    np.testing.assert_array_equal(found["threshold"], expected["threshold"].transpose(*found["threshold"].dims))
+    assert ("at 100 m" in answer.out) == (levels == 1)
+
+
 @pytest.mark.parametrize("cells", [None, 1])
 def test_events_are_those_of_python(stores: xr.Dataset, oceanx: Oceanx, cells: int | None) -> None:
     if cells:  # whole series of one row at a time: written one after the other

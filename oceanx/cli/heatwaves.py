@@ -40,6 +40,9 @@ def threshold(
     half_width: Annotated[int, typer.Option(help="Days on either side that are pooled.")] = 5,
     smooth: Annotated[int, typer.Option(help="Days of the running mean; odd.")] = 31,
     detrend: Annotated[bool, typer.Option("--detrend", help="Let the baseline shift with its linear trend.")] = False,
+    depth: Annotated[
+        str, typer.Option(help="Metres, of which the nearest level is taken; surface; or all.")
+    ] = "surface",
     overwrite: Overwrite = False,
 ) -> None:
     """Write the climatology and the threshold of each day of the year."""
@@ -51,9 +54,11 @@ def threshold(
     first, colon, last = baseline.partition(":")
     if not (colon and first[:4].isdigit() and last[:4].isdigit()):
         raise InputError(f"--baseline {baseline}: expected two years, 1982:2011")
-    limits = ox.heatwaves.threshold(_opened(store), (first, last), percentile, half_width, smooth, detrend=detrend)
+    ds = _at_depth(_opened(store), depth)
+    limits = ox.heatwaves.threshold(ds, (first, last), percentile, half_width, smooth, detrend=detrend)
     made = write_threshold(limits, to, overwrite=overwrite)
-    print(f"{to}: {words.sizes(made['threshold'])}; percentile {percentile:g} of {first} to {last}")
+    level = f" at {float(made['depth']):.4g} m" if "depth" in made.coords and not made["depth"].ndim else ""
+    print(f"{to}: {words.sizes(made['threshold'])}; percentile {percentile:g} of {first} to {last}{level}")
 
 
 @heatwaves.command()
@@ -144,6 +149,16 @@ def _opened(store: list[str]) -> xr.Dataset:
             f"oceanx rechunk {store[0]} --for timeseries --to series.zarr"
         )
     return ds
+
+
+def _at_depth(ds: xr.Dataset, depth: str) -> xr.Dataset:
+    """One level of a store that has levels, or all of it."""
+    if depth == "all" or "depth" not in ds.dims:
+        return ds
+    if depth == "surface":
+        return ds.isel(depth=0)
+    (metres,) = words.numbers(depth, 1, "depth") or (0.0,)
+    return ds.sel(depth=metres, method="nearest")
 
 
 def _masks(regions: str | None, named: dict[str, xr.Dataset]) -> dict[str, np.ndarray] | None:

@@ -134,8 +134,10 @@ def threshold(
         per_year = {"units": f"{series.attrs['units']} year-1"} if "units" in series.attrs else {}
         result["trend"] = trend.assign_attrs(long_name="Linear trend of the baseline", **per_year)
         attrs["oceanx_trend_since"] = f"{middle:%Y-%m-%d}"
-    if last - first + 1 < ENOUGH_YEARS:
-        attrs["comment"] = f"{last - first + 1} years of baseline; {ENOUGH_YEARS} are recommended (Hobday et al. 2016)"
+    years = last - first + 1
+    if years < ENOUGH_YEARS:
+        counted = f"{years} year{'s' * (years > 1)} of baseline"
+        attrs["comment"] = f"{counted}; {ENOUGH_YEARS} are recommended (Hobday et al. 2016)"
         _log.warning("threshold %d to %d: %s", first, last, attrs["comment"])
     return result.assign_attrs(attrs)
 

@@ -112,7 +112,10 @@ def weights(forecast: xr.DataArray, regions: Mapping[str, np.ndarray] | None = N
     cells = [d for d in forecast.dims if d not in LABELS]
     more = [d for d in cells if d not in HORIZONTAL]
     if more and len(more) < len(cells):
-        raise InputError(f"{more[0]}: heatwaves are scored on one at a time; choose with threshold.sel({more[0]}=...)")
+        raise InputError(
+            f"{more[0]}: heatwaves are scored on one at a time; choose with threshold.sel({more[0]}=...), or make a "
+            "threshold of one (--depth)"
+        )
     if set(cells) != set(HORIZONTAL):
         return np.ones((1, int(np.prod([forecast.sizes[d] for d in cells]))))
     known = "cell_area" in forecast.coords

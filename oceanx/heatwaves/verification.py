@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..ocean.grid import HORIZONTAL
+from ..ocean.labels import by_model
 from ..vocabulary.caution import caution
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS
@@ -143,14 +144,14 @@ def skill(
         raise unknown("question `of`", of, QUESTIONS)
     if not 0 < decide <= 1:
         raise InputError(f"decide: found {decide}; expected a probability above 0 and up to 1")
-    several = {"forecast": forecast} if isinstance(forecast, (xr.DataArray, xr.Dataset)) else dict(forecast)
+    several: dict[str, Field] = by_model(forecast)
     if not several:
         raise InputError("skill: nothing to score; give a forecast or {name: forecast}")
     rule = Rule(min_duration, max_gap, side)
     rule.check(threshold)
     before = days_of_history(history, rule) if of == "event" else 0
     labelled = daily_leads if of == "event" else temperature
-    forecasts = {str(name): labelled(f, threshold, str(name)) for name, f in several.items()}
+    forecasts = {name: labelled(f, threshold, name) for name, f in several.items()}
     starts = _starts(forecasts)
     _warn_of_test_years(threshold, forecasts)
     threshold = _read(threshold)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from ..vocabulary.caution import caution
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS, VARIABLES
 from ..vocabulary.published import QUANTITY, anomaly_attrs
+
+F = TypeVar("F", xr.Dataset, xr.DataArray, xr.Dataset | xr.DataArray)
 
 ORDER = ("member", "init_time", "lead_time", "depth", "latitude", "longitude")
 STATIC = ("mask", "cell_area", "thickness")
@@ -113,6 +115,13 @@ def check(ds: xr.Dataset, *, values: bool = True, where: str = "forecast") -> No
     )
     for complaint in complaints:
         _complain(complaint(), where)
+
+
+def by_model(forecast: F | Mapping[str, F]) -> dict[str, F]:
+    """Forecasts by the name of their model: of a mapping its own, of one alone that which it was made by."""
+    if isinstance(forecast, xr.Dataset | xr.DataArray):
+        return {str(forecast.attrs.get("oceanx_model", "forecast")): forecast}
+    return {str(name): f for name, f in forecast.items()}
 
 
 def open_forecast(path: Path | str, *, values: bool = False) -> xr.Dataset:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..ocean.fields import field
 from ..ocean.grid import area, thickness
-from ..ocean.labels import check, wet_cells
+from ..ocean.labels import by_model, check, wet_cells
 from ..vocabulary.constants import HEAT_CAPACITY, REFERENCE_DENSITY
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import DIMENSIONS
@@ -91,7 +91,7 @@ def conservation(
     --------
     >>> conservation(fc, truth).heat_change_residual.mean("init_time")    # doctest: +SKIP
     """
-    several = {"forecast": forecast} if isinstance(forecast, xr.Dataset) else {str(k): f for k, f in forecast.items()}
+    several = by_model(forecast)
     if truth is not None:
         comparable(several, truth)
     else:

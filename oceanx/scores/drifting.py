@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..ocean.fields import field
 from ..ocean.grid import area, edges
-from ..ocean.labels import wet_cells
+from ..ocean.labels import by_model, wet_cells
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS
 from ..vocabulary.progress import Progress
@@ -87,7 +87,7 @@ def drift(
     --------
     >>> drift({"hybrid": fc, "persistence": ref}, truth, region="gulf_stream").separation_mean    # doctest: +SKIP
     """
-    several = {"forecast": forecast} if isinstance(forecast, xr.Dataset) else {str(k): f for k, f in forecast.items()}
+    several = by_model(forecast)
     comparable(several, truth)
     by = [by] if isinstance(by, str) else list(by)
     for group in by:

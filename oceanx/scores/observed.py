@@ -12,6 +12,7 @@ import xarray as xr
 from ..ocean.equivalents import days_of, equivalents
 from ..ocean.flags import meanings
 from ..ocean.interpolation import ABOVE, LEAST
+from ..ocean.labels import by_model
 from ..ocean.labels import check as check_forecast
 from ..ocean.observations import check
 from ..vocabulary.errors import InputError, unknown
@@ -147,7 +148,7 @@ def _systems(
                 f"class4: the table has none of {', '.join(COLUMNS)}; give a forecast, or read a Class-4 file"
             )
         return found, np.ones((obs.sizes["obs"], 1), bool)
-    several = {"forecast": forecast} if isinstance(forecast, xr.Dataset) else {str(k): f for k, f in forecast.items()}
+    several = by_model(forecast)
     if not several:
         raise InputError("class4: nothing to score; give a forecast or {name: forecast}")
     for name, f in several.items():

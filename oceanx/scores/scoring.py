@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from ..ocean.labels import by_model
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.progress import Progress
 from .aggregate import Told, aggregate
@@ -118,7 +119,7 @@ def score(
         summed, by=by, depth_bands=depth_bands, confidence=confidence, compare=compare, block=block,
         resamples=resamples, seed=seed,
     )  # fmt: skip
-    lone = isinstance(forecast, xr.Dataset) and not wanted(references, named(forecast))
+    lone = isinstance(forecast, xr.Dataset) and not wanted(references, by_model(forecast))
     return table.squeeze("model", drop=True) if lone else table
 
 
@@ -142,7 +143,7 @@ def sums(
     Parts of an evaluation, some start dates each, may be summed one by one and anywhere; combined they give the same
     scores as the whole. Parameters as of `score`.
     """
-    several = named(forecast)
+    several = by_model(forecast)
     metrics = expanded(metrics)
     if side not in ("above", "below"):
         raise unknown("side", side, ("above", "below"))
@@ -173,13 +174,6 @@ def sums(
         **{f"oceanx_{kind}": how for kind, how in said.items()},
         **_about(told),
     )
-
-
-def named(forecast: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Forecasts by name: one alone has that of its model."""
-    if isinstance(forecast, xr.Dataset):
-        return {str(forecast.attrs.get("oceanx_model", "forecast")): forecast}
-    return {str(name): f for name, f in forecast.items()}
 
 
 def _told(

@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..ocean.climatology import at
 from ..ocean.grid import area
-from ..ocean.labels import wet_cells
+from ..ocean.labels import by_model, wet_cells
 from ..vocabulary.errors import InputError
 from ..vocabulary.names import DIMENSIONS
 from .checking import comparable, shared
@@ -85,7 +85,7 @@ def spectrum(
     >>> table = spectrum({"hybrid": fc}, truth, climatology=clim)                           # doctest: +SKIP
     >>> (table.zos_spectrum / table.zos_truth_spectrum).sel(lead_time="10D")                # doctest: +SKIP
     """
-    several = {"forecast": forecast} if isinstance(forecast, xr.Dataset) else {str(k): f for k, f in forecast.items()}
+    several = by_model(forecast)
     comparable(several, truth)
     names = shared(several, truth, variables)
     _check(several, truth, names, climatology, taper, least, bins)

@@ -12,11 +12,11 @@ from oceanx import scores
 from oceanx.models.references import DAMPING
 from oceanx.ocean import climatology as climatologies
 from oceanx.ocean.autocorrelation import autocorrelation
+from oceanx.ocean.labels import by_model
 from oceanx.scores.checking import comparable, shared
 from oceanx.scores.derived import derive, derived_names
 from oceanx.scores.levels import all_levels, nearest_levels
 from oceanx.scores.references import wanted
-from oceanx.scores.scoring import named
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.progress import Progress
 
@@ -65,7 +65,7 @@ def score(
     >>> sc = ox.score(fc, truth=ds, climatology=ox.climatology(train), metrics=["rmse", "acc"])     # doctest: +SKIP
     >>> sc.thetao_rmse.isel(depth=0).sel(model="persistence")                                        # doctest: +SKIP
     """
-    several = named(forecast)
+    several = by_model(forecast)
     damped = "damped_persistence" in wanted(references, several)
     fitted = climatology.climatology if isinstance(climatology, Model) else climatology
     known = climatology.train if train is None and isinstance(climatology, Model) else train
