@@ -122,9 +122,13 @@ def _headlines(scores: xr.Dataset, name: str) -> Iterator[str]:
         if not theirs > 0 or not np.isfinite(own):
             continue
         units = score_units(score, variable, "rmse")
-        change = 1 - own / theirs
-        than = f"{100 * abs(change):.0f} % {'less' if change >= 0 else 'more'} than persistence ({theirs:#.2g} {units})"
-        yield f"{variable_text(score, variable)}: after {lead} the error is {own:#.2g} {units}, {than}."
+        percent = round(100 * (1 - own / theirs))
+        than = f"{abs(percent)} % {'less' if percent > 0 else 'more'} than" if percent else "the same as"
+        mine, other = (f"{error:#.2g}".rstrip(".") for error in (own, theirs))
+        yield (
+            f"{variable_text(score, variable)}: after {lead} the error is {mine} {units}, "
+            f"{than} persistence ({other} {units})."
+        )
 
 
 def _shown(scores: xr.Dataset) -> Iterator[Section]:
