@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import shutil
 import sys
 from html.parser import HTMLParser
@@ -175,14 +174,18 @@ def test_what_lies_in_the_run_folder_is_found(shelf, tmp_path, skill):
     assert not any("Three maps" in image["alt"] for image in page.images)  # without a truth, maps of the forecast alone
 
 
-def test_scores_of_several_files_stand_side_by_side(shelf, tmp_path):
-    scores = xr.load_dataset(shelf / "scores.nc")[["zos_rmse"]]
-    for name in ("hybrid", "persistence"):
-        scores.sel(model=name, drop=True).to_netcdf(tmp_path / f"{name}.nc")
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.6, "40 % less than persistence"), (1.25, "25 % more than persistence"), (1.001, "the same as persistence")],
+)
+def test_scores_of_several_files_stand_side_by_side(share, said, shelf, tmp_path):
+    theirs = xr.load_dataset(shelf / "scores.nc")[["zos_rmse"]].sel(model="persistence", drop=True)
+    theirs.to_netcdf(tmp_path / "persistence.nc")
+    (theirs * share).to_netcdf(tmp_path / "hybrid.nc")
     page = Page(
         report(shelf / "hybrid", tmp_path / "report.html", scores=[tmp_path / "hybrid.nc", tmp_path / "persistence.nc"])
     )
-    assert re.search(r"\d % (less|more) than persistence", page.text)
+    assert f", {said} (" in page.text
     with pytest.raises(InputError, match="the model 'hybrid' is in two files"):
         report(shelf / "hybrid", tmp_path / "again.html", scores=[tmp_path / "hybrid.nc", shelf / "scores.nc"])
 
