@@ -157,7 +157,7 @@ def probability(found: xr.Dataset) -> xr.DataArray:
     reached = found["category"].clip(min=1).where(found["event"] > 0, 0)
     share = (reached >= at_least).where(found["temperature"].notnull()).astype(np.float32)
     share = share.mean("member", skipna=False) if "member" in share.dims else share
-    share.attrs = {"long_name": "Probability of a marine heatwave of this category or stronger", "units": "1"}
+    share.attrs = {"long_name": "Probability of a marine heatwave", "units": "1"}
     return share.transpose("category", ...).rename("probability")
 
 

@@ -209,8 +209,7 @@ def depth_text(depth: Any) -> str:
 
 def heading(field: xr.DataArray, text: str | None = None) -> str:
     """Two lines for a title: what and how deep; when."""
-    place = where(field)
-    first = (text or title_of(field)) + (f", {place}" if place else "")
+    first = ", ".join(part for part in (text or title_of(field), category_text(field), where(field)) if part)
     return "\n".join(line for line in (first, when(field)) if line)
 
 

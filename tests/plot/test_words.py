@@ -78,3 +78,9 @@ def test_depths_have_as_many_digits_as_matter():
         "92 m",
         "1062 m",
     ]
+
+
+@pytest.mark.parametrize(("category", "said"), [("Moderate", "Moderate or stronger"), ("Extreme", "Extreme")])
+def test_a_heading_says_of_which_category(category, said):
+    share = xr.DataArray(0.5, coords={"category": category, "depth": 10.0}, attrs={"long_name": "Probability"})
+    assert words.heading(share) == f"Probability, {said}, 10 m"
