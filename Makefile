@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= demo
-TYPED := oceanx.tensors,oceanx.physics,oceanx.nn,oceanx.models,oceanx.objectives,oceanx.seam,beartype.beartype
+TYPED := oceanx.tensors,oceanx.physics,oceanx.nn,oceanx.models,oceanx.variational,oceanx.objectives,oceanx.seam,beartype.beartype
 
 .PHONY: demo test venv lint types contracts unit clean
 

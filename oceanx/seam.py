@@ -14,7 +14,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from oceanx.ocean import grid
+from oceanx.ocean.flags import meanings
+from oceanx.ocean.interpolation import When, weights
 from oceanx.tensors.geometry import Geometry
+from oceanx.tensors.observe import Operator, Part
 from oceanx.tensors.state import split, stack
 from oceanx.vocabulary.channels import Channels
 from oceanx.vocabulary.errors import InputError, unknown
@@ -182,6 +185,44 @@ def _edges(labelled: xr.Dataset, axis: str) -> np.ndarray:
     """Cell edges as areas have them: of a periodic axis with unequal spacing they span 360° all the same."""
     bounds = grid.bounds(labelled)[f"{axis}_bnds"].values
     return np.append(bounds[:, 0], bounds[-1, 1])
+
+
+def operator(
+    table: xr.Dataset, labelled: xr.Dataset, channels: Channels, time: When | None = None
+) -> tuple[Operator, Bool[np.ndarray, " obs"]]:
+    """The observation operator of those rows of a table that the grid has something to say about, and which those are.
+
+    Parameters
+    ----------
+    table
+        Observation table. Rows of variables that are none of `channels` are not found.
+    labelled
+        The grid, of `grid_of`; with `time`, the dates of a window's states too.
+    time
+        None: of one state, whatever the time of the observations; else as `oceanx.ocean.interpolation.weights` has it.
+    """
+    parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int, int]]] = {}
+    found = np.zeros(table.sizes["obs"], bool)
+    area = {name: labelled.sizes[name] for name in ("latitude", "longitude")}
+    for code, name in meanings(table["variable"].attrs).items():
+        rows = np.flatnonzero(table["variable"].values == code)
+        if not rows.size or name not in channels.names:
+            continue
+        volume = name in channels.volume
+        space = labelled if volume or "depth" not in labelled.dims else labelled.isel(depth=0, drop=True)
+        made = weights(space, table.isel(obs=rows), time=time)
+        rows, made = rows[made.found], made.rows(made.found)
+        found[rows] = True
+        shape = (len(channels.depth) if volume else 1, area["latitude"], area["longitude"])
+        parts[name] = rows, made.index, made.weight, shape
+    place = np.cumsum(found) - 1
+    tensors = {
+        name: Part(torch.from_numpy(place[rows]), torch.from_numpy(index), torch.from_numpy(weight), shape)
+        for name, (rows, index, weight, shape) in parts.items()
+        if rows.size
+    }
+    times = labelled.sizes["time"] if time else 1
+    return Operator(tensors, int(found.sum()), times), found
 
 
 def statistics(ds: xr.Dataset) -> dict[str, Float[Tensor, " level"]]:

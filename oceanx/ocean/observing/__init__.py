@@ -1,0 +1,1 @@
+"""Observations made, checked, thinned and matched with what a model holds."""

@@ -1,0 +1,1 @@
+"""Assimilation on tensors: methods that turn a background and observations into an analysis, over any Step."""

@@ -1,0 +1,1 @@
+"""Assimilation: a model, observations and a method make analyses, window after window."""
