@@ -23,7 +23,7 @@ class Part(NamedTuple):
     ----------
     rows
         Which observations these are.
-    index
+    cells
         Their cells, counted through `[time, level, lat, lon]` in C order.
     weight
         How much of each cell.
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     """
 
     rows: Int[Tensor, " row"]
-    index: Int[Tensor, "row corner"]
+    cells: Int[Tensor, "row corner"]
     weight: Float[Tensor, "row corner"]
     shape: tuple[int, int, int]
 
@@ -47,7 +47,7 @@ class Operator:
     size
         How many observations there are.
     times
-        How many states the window has, of which index counts the cells.
+        How many states the window has, whose cells are counted.
     """
 
     def __init__(self, parts: Mapping[str, Part], size: int, times: int = 1):
@@ -61,7 +61,7 @@ class Operator:
         result = first.new_zeros(len(first), self.size)
         for name, part in self.parts.items():
             flat = torch.cat([state[name].flatten(1) for state in states], dim=1)
-            corners = flat.index_select(1, part.index.flatten()).unflatten(1, part.index.shape)
+            corners = flat.index_select(1, part.cells.flatten()).unflatten(1, part.cells.shape)
             result = result.index_copy(1, part.rows, (corners * part.weight.to(flat.dtype)).sum(-1))
         return result
 
@@ -71,7 +71,7 @@ class Operator:
         for name, part in self.parts.items():
             flat = values.new_zeros(batch, self.times * part.shape[0] * part.shape[1] * part.shape[2])
             spread = values.index_select(1, part.rows)[:, :, None] * part.weight.to(values.dtype)
-            flat = flat.index_add(1, part.index.flatten(), spread.flatten(1))
+            flat = flat.index_add(1, part.cells.flatten(), spread.flatten(1))
             fields[name] = flat.reshape(batch, self.times, *part.shape)
         return [Increment({name: field[:, time] for name, field in fields.items()}) for time in range(self.times)]
 
@@ -81,13 +81,13 @@ class Operator:
         parts = {}
         for name, part in self.parts.items():
             mine = which[part.rows]
-            parts[name] = Part(place[part.rows[mine]], part.index[mine], part.weight[mine], part.shape)
+            parts[name] = Part(place[part.rows[mine]], part.cells[mine], part.weight[mine], part.shape)
         return Operator({name: part for name, part in parts.items() if len(part.rows)}, int(which.sum()), self.times)
 
     def to(self, device: torch.device | str) -> Operator:
         """The same on another device."""
         moved = {
-            name: Part(part.rows.to(device), part.index.to(device), part.weight.to(device), part.shape)
+            name: Part(part.rows.to(device), part.cells.to(device), part.weight.to(device), part.shape)
             for name, part in self.parts.items()
         }
         return Operator(moved, self.size, self.times)
