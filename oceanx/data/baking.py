@@ -17,6 +17,7 @@ from oceanx.vocabulary.progress import Progress
 
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.files import partial, refuse_existing, remove
+from ..vocabulary.processes import part_of
 from . import axis as axes
 from .readers import reader
 from .recipe import Recipe, load_recipe
@@ -91,7 +92,7 @@ def bake(
     if form not in get_args(Form):
         raise unknown("form", form, get_args(Form))
     chosen = load_recipe(recipe, overrides)
-    target, share = Path(to), _share(part)
+    target, share = Path(to), None if part is None else part_of(part)
     if form != "zarr":
         if append or share or scheduler:
             raise InputError(f"form: {form} is written by one process at once; leave out append, part and scheduler")
@@ -183,16 +184,6 @@ def _in_other_form(
 def kind(recipe: Recipe) -> str:
     """What a recipe's files hold: `fields` in time, `points`, or `fixed` fields without time."""
     return getattr(reader(recipe.reader), "KIND", "fields")
-
-
-def _share(part: str | None) -> Share | None:
-    """ "3/16" as (3, 16)."""
-    if part is None:
-        return None
-    number, _, total = str(part).partition("/")
-    if not (number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-        raise InputError(f"part: {part!r}; expected such as 3/16, counted from 1")
-    return int(number), int(total)
 
 
 def _complete(target: Path, recipe: Recipe, share: Share | None) -> bool:

@@ -13,11 +13,12 @@ import xarray as xr
 
 from ..ocean.climatology import day_of_year
 from ..vocabulary.errors import InputError
+from ..vocabulary.processes import cores
 from .days import Days, days_of
 from .limits import DAYS_PER_YEAR, VERSION, Field, any_temperature
 from .pools import YEAR, pooled
 from .source import fingerprint_of
-from .tiles import each_tile, processors, whole_series
+from .tiles import each_tile, whole_series
 
 _log = logging.getLogger("oceanx.heatwaves")
 
@@ -106,7 +107,7 @@ def threshold(
             "smooth": smooth,
             "elapsed": (days.dates - middle).days.to_numpy() / DAYS_PER_YEAR if detrend else None,
             "places": day_of_year(xr.DataArray(days.dates, dims="time")) - 1,
-            "threads": 1 if series.chunks else processors(),
+            "threads": 1 if series.chunks else cores(),
         },
         input_core_dims=[["time"]],
         output_core_dims=[["kind", "dayofyear"], []],

@@ -8,13 +8,14 @@ import xarray as xr
 from scipy import stats
 
 from ..vocabulary.errors import InputError
+from ..vocabulary.processes import cores
 from .against import Beside, Rule, beside, each_cell
 from .days import Days, days_of
 from .description import CATEGORIES, INTENSITIES, NUMBERS, above_limit, describe, strength
 from .detection import Limit, as_threshold
 from .limits import Field, at_the_depth_of
 from .spells import spans
-from .tiles import processors, whole_series
+from .tiles import whole_series
 
 MEANS = ("duration", *INTENSITIES, "rate_onset", "rate_decline")
 COLUMNS = (
@@ -154,7 +155,7 @@ def _blocked(sst: xr.DataArray, tables: Beside, days: Days, rule: Rule, years: i
             "block": (days.dates.year.to_numpy() - first) // years,
             "blocks": len(starts),
             "core": len(tables.core[0]),
-            "threads": 1 if sst.chunks else processors(),
+            "threads": 1 if sst.chunks else cores(),
         },
         input_core_dims=[["time"], *tables.core],
         output_core_dims=[["column", "year"]],

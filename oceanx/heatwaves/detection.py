@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..ocean.flags import flag_attrs
+from ..vocabulary.processes import cores
 from .against import Rule, beside, each_cell
 from .baseline import fixed_threshold
 from .days import every_day
@@ -14,7 +15,7 @@ from .description import CATEGORIES, above_limit, strength
 from .limits import Field, at_the_depth_of, on_dates
 from .source import fingerprint_of_threshold
 from .spells import spans
-from .tiles import processors, whole_series
+from .tiles import whole_series
 
 Limit = xr.Dataset | xr.DataArray | float
 
@@ -66,7 +67,7 @@ def detect(sst: Field, threshold: Limit, *, min_duration: int = 5, max_gap: int 
             "places": tables.places,
             "elapsed": tables.elapsed,
             "core": len(tables.core[0]),
-            "threads": 1 if daily.chunks else processors(),
+            "threads": 1 if daily.chunks else cores(),
         },
         input_core_dims=[["time"], *tables.core],
         output_core_dims=[["time"], ["time"]],

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ..vocabulary.errors import InputError
+from ..vocabulary.processes import cores
 from ..vocabulary.progress import Progress
 from .against import Beside, Rule, beside, each_cell
 from .days import Days, days_of
@@ -18,7 +19,7 @@ from .description import CATEGORIES, NUMBERS, above_limit, describe
 from .detection import Limit, as_threshold
 from .limits import Field, at_the_depth_of
 from .spells import spans
-from .tiles import processors, whole_series
+from .tiles import whole_series
 
 Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # cell, first, last day, number, `NUMBERS`
 
@@ -100,7 +101,7 @@ def _events_of_block(
         lambda tile, mean, limit, slope, where: _tile_events(
             tile, mean, limit, slope, where, tables.places, tables.elapsed, rule
         ),
-        processors(),
+        cores(),
     )
     if not cells:
         return found

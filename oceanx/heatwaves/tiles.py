@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -45,11 +44,6 @@ def each_tile(values: np.ndarray, rows: np.ndarray, work: Callable[[np.ndarray, 
         return [one(start) for start in starts]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(one, starts))
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def whole_series(sst: xr.DataArray) -> xr.DataArray:

@@ -81,7 +81,7 @@ def profile(obj: T, lat: float, lon: float) -> T:
     j = _cell(longitude, lon, "longitude", _half(longitude, latitude))
     wet = _wet(obj)
     if not wet[i, j]:
-        away = _apart(lat, lon, latitude[:, None], longitude[None, :])
+        away = great_circle(lat, lon, latitude[:, None], longitude[None, :])
         k, m = np.unravel_index(np.where(wet, away, np.inf).argmin(), wet.shape)
         remedy = (
             f"the nearest wet cell is at {latitude[k]:g}, {longitude[m]:g}, {away[k, m]:.0f} km away"
@@ -134,8 +134,8 @@ def _wet(obj: xr.Dataset | xr.DataArray) -> np.ndarray:
     return np.asarray(wet.transpose(*HORIZONTAL).values)
 
 
-def _apart(lat: Any, lon: Any, latitude: Any, longitude: Any) -> np.ndarray:
-    """Great-circle distance in km (haversine)."""
+def great_circle(lat: Any, lon: Any, latitude: Any, longitude: Any) -> np.ndarray:
+    """Distance in km between places in degrees, by the haversine, exact for near ones too."""
     a, b = np.deg2rad(lat), np.deg2rad(latitude)
     east = np.deg2rad(np.asarray(longitude) - lon)
     h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(east / 2) ** 2
@@ -151,7 +151,7 @@ def _great_circle(points: Iterable[tuple[float, float]], step: float) -> tuple[n
     unit = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
     places, distances, so_far = [unit[:1]], [np.zeros(1)], 0.0
     for n, (a, b) in enumerate(pairwise(unit)):
-        length = float(_apart(*corners[n], *corners[n + 1])) / _KM  # as an angle
+        length = float(great_circle(*corners[n], *corners[n + 1])) / _KM  # as an angle
         if not 0 < length < np.pi - 1e-6:
             raise InputError(
                 f"section: points {n} and {n + 1} are {'one' if not length else 'on opposite sides of the globe'}; "

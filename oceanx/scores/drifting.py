@@ -12,12 +12,13 @@ import xarray as xr
 from ..ocean.fields import field
 from ..ocean.grid import area, edges
 from ..ocean.labels import by_model, wet_cells
+from ..ocean.places import great_circle
 from ..vocabulary.errors import InputError, unknown
 from ..vocabulary.names import DIMENSIONS
 from ..vocabulary.progress import Progress
 from .checking import comparable
 from .levels import on_levels
-from .particles import AFLOAT, GONE, GROUNDED, Tracks, advect, great_circle
+from .particles import AFLOAT, GONE, GROUNDED, Tracks, advect
 from .regions import resolve
 
 SCORES = {

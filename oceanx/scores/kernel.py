@@ -5,12 +5,13 @@ Rows are summed in one order, whatever is done at the same time, so that results
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
+
+from ..vocabulary.processes import cores
 
 BASIC = ("truth_weight", "weight", "error", "absolute_error", "squared_error")
 ANOMALIES = (
@@ -68,17 +69,12 @@ def moments(
         work(*(plain(side[number]) for side in sides), levels, wet, weights.weights, weights.there, sums[number])
 
     if sums.shape[0] * len(levels) * wet.shape[1] > _FEW:
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(lead, range(len(forecast))))
     else:
         for number in range(len(forecast)):
             lead(number)
     return dict(zip(names, sums.transpose(3, 0, 2, 1), strict=True))
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def weighted(values: np.ndarray, weights: Weights) -> np.ndarray:

@@ -125,10 +125,3 @@ def _speed(
                 north += w * v[k + later, j + dj, i + di]
     degrees = 180.0 / (np.pi * EARTH_RADIUS)
     return north * degrees, east * degrees / max(np.cos(np.deg2rad(y)), 1e-4)
-
-
-def great_circle(lat_a: np.ndarray, lon_a: np.ndarray, lat_b: np.ndarray, lon_b: np.ndarray) -> np.ndarray:
-    """Distance in km between places in degrees, by the haversine, exact for near ones too."""
-    a, b = np.deg2rad(lat_a), np.deg2rad(lat_b)
-    chord = np.sin((a - b) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.deg2rad(lon_a - lon_b) / 2) ** 2
-    return 2 * EARTH_RADIUS / 1000 * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))

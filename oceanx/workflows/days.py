@@ -16,6 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from oceanx.data.feeding.chunks import ChunkReader, Job
+from oceanx.vocabulary.processes import cores
 
 T = TypeVar("T")
 Field = TypeVar("Field", np.ndarray, Tensor)
@@ -182,5 +183,4 @@ def _copy(day: np.ndarray, out: np.ndarray, place: Place | None) -> None:
 
 def _cores() -> int:
     """The cores that this process may use, shared with its like on this machine."""
-    have = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, have // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

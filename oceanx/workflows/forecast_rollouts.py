@@ -63,7 +63,7 @@ class Rollouts:
         members = np.repeat(members, block.starts.stop - block.starts.start)
         state = self.begin(starts, members)
         if not self.differ:
-            _refuse_alike(state, starts, members)
+            self._refuse_alike(state, starts, members)
         if self.analysis:
             yield state
         model, weather = self.model(int(members[0])), self.air.begin(starts)
@@ -86,20 +86,23 @@ class Rollouts:
         """What is kept of one variable at some leads, (pair, lead, depth, lat, lon): NaN on land, cut to the region."""
         return np.stack([self._kept(name, field) for field in fields], axis=1)
 
+    def _refuse_alike(self, state: State, starts: np.ndarray, members: np.ndarray) -> None:
+        """`InputError` where a member begins as the first one does, which another block may hold."""
+        others = np.flatnonzero(members > 0)
+        if not len(others):
+            return
+        each, which = np.unique(starts, return_inverse=True)
+        first = self.begin(each, np.zeros(len(each), int)) if members[0] else state
+        for row in others:
+            if all(torch.equal(field[row], first[name][which[row]]) for name, field in state.items()):
+                raise InputError(
+                    f"members: {members[row]} begins on {starts[row]} as 0 does, and nothing differs in their steps; "
+                    "choose another ensemble, or a larger amplitude"
+                )
+
     def _kept(self, name: str, field: Tensor) -> np.ndarray:
         wet = seam.wet_of(field, self.mask)
         if self.cut:
             field, wet = self.cut.field(field), self.cut.field(wet)
         # What the model holds on land means nothing.
         return (field if of_the_air(name) else torch.where(wet, field, torch.nan)).numpy()
-
-
-def _refuse_alike(state: State, starts: np.ndarray, members: np.ndarray) -> None:
-    """`InputError` where a member begins as the first one does."""
-    for row in np.flatnonzero(members != members[0]):
-        first = int(np.argmax(starts == starts[row]))
-        if all(torch.equal(field[row], field[first]) for field in state.values()):
-            raise InputError(
-                f"members: {members[row]} begins on {starts[row]} as {members[first]} does, and nothing differs in "
-                "their steps; choose another ensemble, or a larger amplitude"
-            )

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.processes import part_of
 
 
 class Block(NamedTuple):
@@ -92,7 +92,5 @@ def share(part: str | None, ranks: bool = True) -> Share:
         rank, count = 0, 1
     if part is None:
         return Share(rank + 1, count, waits=count > 1)
-    number, _, total = str(part).partition("/")
-    if not (number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-        raise InputError(f"part: {part!r}; expected such as 3/16, counted from 1")
-    return Share((int(number) - 1) * count + rank + 1, int(total) * count)
+    number, total = part_of(part)
+    return Share((number - 1) * count + rank + 1, total * count)

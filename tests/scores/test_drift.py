@@ -12,9 +12,10 @@ from scipy.integrate import solve_ivp
 
 from oceanx.ocean.grid import complete
 from oceanx.ocean.labels import forecast_labels, label
+from oceanx.ocean.places import great_circle
 from oceanx.scores import drift
 from oceanx.scores.drifting import _released
-from oceanx.scores.particles import AFLOAT, GONE, GROUNDED, advect, great_circle
+from oceanx.scores.particles import AFLOAT, GONE, GROUNDED, advect
 from oceanx.vocabulary.constants import EARTH_RADIUS, ROTATION
 from oceanx.vocabulary.errors import InputError
 

@@ -18,7 +18,7 @@ from oceanx.ocean import labels
 from oceanx.tensors.state import Forcing, State
 from oceanx.vocabulary.channels import Channels, Task
 from oceanx.vocabulary.errors import InputError
-from oceanx.workflows import ensembles
+from oceanx.workflows import ensembles, forecasting
 from oceanx.workflows.ensembles import Members
 from oceanx.workflows.model import Model
 from oceanx.workflows.stepping import beginning
@@ -61,8 +61,18 @@ def test_refused_before_a_step_is_taken(tmp_path: Path, words: dict[str, Any], m
     assert not list(tmp_path.iterdir())
 
 
-def test_members_that_do_not_differ_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Members of one beginning and one model, whose steps nothing amends, are one forecast under several names."""
+@pytest.mark.parametrize("at_once", [forecasting.STATES_AT_ONCE, 1])
+def test_members_that_do_not_differ_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at_once: int) -> None:
+    """Members of one beginning and one model, whose steps nothing amends, are one forecast under several names.
+
+    Also where each is made by itself.
+    """
+    monkeypatch.setattr(forecasting, "STATES_AT_ONCE", at_once)
+    taken: list[State] = []
+
+    def step(state: State, forcing: Forcing) -> State:
+        taken.append(state)
+        return state
 
     def prepare(ensemble, model, ds, task, mask, grid):
         return Members({}, lambda starts, members: beginning(ds, task, starts, mask), lambda member: model)
@@ -70,8 +80,10 @@ def test_members_that_do_not_differ_are_none(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(ensembles, "prepare", prepare)
     ds = toy_dataset.ocean(40)
     with pytest.raises(InputError, match=r"members: 1 begins on 2001-12-20.* as 0 does, and nothing differs in their"):
-        ox.forecast(Model("never", never, task=TASK), ds, "2001-12-20", "2D", members=3, to=tmp_path / "fc.zarr")
-    assert not list(tmp_path.iterdir())
+        ox.forecast(Model("still", step, task=TASK), ds, "2001-12-20", "2D", members=3, to=tmp_path / "fc.zarr")
+    alone = at_once == 1
+    assert len(taken) == (2 if alone else 0)  # two days of the first member
+    assert [path.name for path in tmp_path.iterdir()] == (["fc.zarr.partial"] if alone else [])
 
 
 def test_a_model_of_its_own_for_each_member(monkeypatch: pytest.MonkeyPatch) -> None:

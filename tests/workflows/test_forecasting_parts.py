@@ -43,9 +43,10 @@ def model(seconds: float = 0.0, log: Path | None = None) -> Model:
 
 def make(to: Path, options: dict[str, Any], seconds: float = 0.0, log: Path | None = None, at_once: int = 1) -> None:
     """Eight members in a process of its own: each forecast by itself, unless more fit `at_once`."""
-    forecasting.STATES_AT_ONCE = at_once
     words = {"members": 2, "seed": 5, "to": to, **options}
-    ox.forecast(model(seconds, log), toy_dataset.ocean(40), STARTS, "3D", **words)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(forecasting, "STATES_AT_ONCE", at_once)
+        ox.forecast(model(seconds, log), toy_dataset.ocean(40), STARTS, "3D", **words)
 
 
 def begin(*words: Any, **options: Any) -> Any:

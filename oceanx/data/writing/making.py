@@ -22,6 +22,7 @@ import zarr
 from oceanx.vocabulary.progress import Progress
 
 from ...vocabulary.errors import InputError
+from ...vocabulary.processes import cores
 from .. import steps
 from ..formats.part import Packing, decode
 from ..sources import Sources
@@ -138,11 +139,7 @@ def _let_go() -> None:
 def hands(block_bytes: int, workers: int | None = None) -> int:
     """How many blocks are in work at once: one a core, fewer where memory would not hold them."""
     free = _SHARE * psutil.virtual_memory().available
-    return max(1, min(workers or _cores(), int(free // max(1, COPIES * block_bytes))))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(workers or cores(), int(free // max(1, COPIES * block_bytes))))
 
 
 def make_here(job: Job, blocks: Sequence[Block], workers: int, progress: Progress | None) -> None:
