@@ -41,9 +41,9 @@ RELEASED: dict[str, dict[str, float]] = {
 }
 NETWORKS: dict[str, tuple[int, int, float | None]] = {
     "afno": (101, 93, None), "cirt": (101, 93, 44.2), "cno": (7, 1, 10.6), "convlstm": (99, 93, 0.68),
-    "encoder_attention": (101, 93, None), "fno": (7, 1, 8.4), "lsm": (7, 1, 19.2), "mesh": (101, 93, 55.10),
-    "multiconv": (2, 2, 40.21), "paramnet": (99, 99, 42.72), "pastnet": (7, 1, 15.6), "resnet": (99, 93, 21.6),
-    "simvp": (7, 1, 3.469), "unet": (99, 93, None), "vit": (99, 93, 11.1),
+    "encoder_attention": (101, 93, None), "fno": (7, 1, 8.4), "large_kernel_unet": (3, 3, 26.0), "lsm": (7, 1, 19.2),
+    "mesh": (101, 93, 55.10), "multiconv": (2, 2, 40.21), "paramnet": (99, 99, 42.72), "pastnet": (7, 1, 15.6),
+    "resnet": (99, 93, 21.6), "simvp": (7, 1, 3.469), "unet": (99, 93, None), "vit": (99, 93, 11.1),
 }  # fmt: skip
 _REFERENCE = re.compile(r"(?:^|; )(\w[^;(]*) \((\d{4})\)[^;]*?(doi:|arXiv:)([^\s;,]+)", re.M | re.S)
 _WHERE = {"doi:": "https://doi.org/", "arXiv:": "https://arxiv.org/abs/"}

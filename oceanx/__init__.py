@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import export, heatwaves, ocean, physics, plot, scores
     from .data.baking import bake, plan
+    from .data.observing import observe
     from .data.shelf.catalog import catalog, open
     from .data.writing.rechunking import rechunk
+    from .scores.diagnosing import innovations
+    from .workflows.assimilation.assimilate import assimilate
     from .workflows.batching import batches
     from .workflows.evaluation import score
     from .workflows.forecasting import forecast
@@ -31,6 +34,7 @@ _VERBS = {
     "plan": "data.baking",
     "rechunk": "data.writing.rechunking",
     "open": "data.shelf.catalog",
+    "observe": "data.observing",
     "catalog": "data.shelf.catalog",
     "batches": "workflows.batching",
     "preset": "workflows.train_config",
@@ -42,11 +46,14 @@ _VERBS = {
     "damped_persistence": "workflows.references",
     "climatology": "workflows.references",
     "score": "workflows.evaluation",
+    "assimilate": "workflows.assimilation.assimilate",
+    "innovations": "scores.diagnosing",
     "report": "workflows.report",
 }
 _NOUNS = ("export", "heatwaves", "ocean", "physics", "plot", "scores")
 
 __all__ = [
+    "assimilate",
     "bake",
     "batches",
     "catalog",
@@ -55,7 +62,9 @@ __all__ = [
     "export",
     "forecast",
     "heatwaves",
+    "innovations",
     "load",
+    "observe",
     "ocean",
     "open",
     "persistence",

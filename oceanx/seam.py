@@ -203,6 +203,7 @@ def operator(
     """
     parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int, int]]] = {}
     found = np.zeros(table.sizes["obs"], bool)
+    points = table[["time", "latitude", "longitude", "depth"]]
     area = {name: labelled.sizes[name] for name in ("latitude", "longitude")}
     for code, name in meanings(table["variable"].attrs).items():
         rows = np.flatnonzero(table["variable"].values == code)
@@ -210,8 +211,9 @@ def operator(
             continue
         volume = name in channels.volume
         space = labelled if volume or "depth" not in labelled.dims else labelled.isel(depth=0, drop=True)
-        made = weights(space, table.isel(obs=rows), time=time)
-        rows, made = rows[made.found], made.rows(made.found)
+        made = weights(space, points.isel(obs=rows), time=time)
+        there = made.found
+        rows, made = rows[there], made.rows(there)
         found[rows] = True
         shape = (len(channels.depth) if volume else 1, area["latitude"], area["longitude"])
         parts[name] = rows, made.index, made.weight, shape

@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parents[1] / "docs"))
 
 import systems
 
-OTHERS = {"emulator", "hybrid"}  # kinds of model that are none of the four systems
+OTHERS = {"emulator", "hybrid", "network", "solver"}  # kinds of model, and of analysis, that are none of the systems
 IDLE = {"velocity": 2.24}  # millions of released weights that nothing calls, and that ours does not have
 
 

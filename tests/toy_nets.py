@@ -8,6 +8,7 @@ from oceanx.nn.cno import CNOConfig
 from oceanx.nn.convlstm import ConvLSTMConfig
 from oceanx.nn.encoder_attention import EncoderAttentionConfig
 from oceanx.nn.fno import FNOConfig
+from oceanx.nn.large_kernel_unet import LargeKernelUNetConfig
 from oceanx.nn.lsm import LSMConfig
 from oceanx.nn.mesh_network import MeshConfig
 from oceanx.nn.multiconv import MultiConvConfig
@@ -35,6 +36,7 @@ SMALL: dict[str, NetConfig] = {
         fourier=8,
         fourier_blocks=2,
     ),
+    "large_kernel_unet": LargeKernelUNetConfig(width=8, levels=2, convolutions=2, wider=2, kernel=15, blocks=2),
     "convlstm": ConvLSTMConfig(hidden=(4, 6), passes=2),
     "cno": CNOConfig(levels=2, residual=1, bottleneck=1, width=8, latent=4, groups=2),
     "afno": AFNOConfig(patch=2, width=8, depth=2, blocks=2, places=(3, 1)),

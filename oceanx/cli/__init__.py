@@ -11,7 +11,19 @@ import typer
 
 from oceanx.vocabulary.errors import InputError
 
-from . import data, forecasts, heatwaves, pictures, scores, training, words
+from . import (
+    assimilation,
+    data,
+    forecasts,
+    heatwaves,
+    innovations,
+    mapping,
+    observations,
+    pictures,
+    scores,
+    training,
+    words,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,10 +79,16 @@ for command in (
     data.stage,
     data.bake,
     data.rechunk,
+    observations.observe,
     training.train,
     training.submit,
     forecasts.forecast,
+    assimilation.background_errors,
+    assimilation.assimilate,
+    mapping.map_observations,
+    mapping.score_analyses,
     scores.score,
+    innovations.innovations,
     data.export,
     pictures.plot,
     pictures.report,

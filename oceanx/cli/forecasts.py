@@ -40,6 +40,9 @@ def forecast(
     region: Annotated[str | None, typer.Option(help="Keep this region alone, such as gulf_stream.")] = None,
     box: Annotated[str | None, typer.Option(help="Keep a box alone: west,east,south,north.")] = None,
     train: Annotated[str | None, typer.Option(help="Training years of a reference, first:last.")] = None,
+    train_data: Annotated[
+        list[str] | None, typer.Option(help="Store of those years, where --data has not got them; again for several.")
+    ] = None,
     part: Annotated[str | None, typer.Option(help="3/16: the third of 16 processes of a job array.")] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -52,7 +55,7 @@ def forecast(
         raise InputError("--region, --box: choose one")
     settings = _settings(overrides, ensemble=ensemble, stabilise=stabilise)
     ds = ox.open(*data)
-    step = words.model(model, ds, train, lead)
+    step = words.model(model, ox.open(*train_data) if train_data else ds, train, lead)
     with words.progress() as progress:
         fc = ox.forecast(
             step,

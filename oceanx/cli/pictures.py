@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 FIGURES = (".png", ".pdf", ".svg")
 FILMS = (".gif", ".mp4")
 FIELDS = ("map", "triptych", "section", "hovmoller", "profile", "animation")  # drawn of one variable
-SCORED = ("skill", "spectrum", "reliability", "rank_histogram", "heatwave_skill")  # drawn of scores
+SCORED = (  # drawn of scores
+    "skill", "spectrum", "reliability", "rank_histogram", "innovations", "consistency", "heatwave_skill",
+)  # fmt: skip
 DRAWN = (*FIELDS, "ts_diagram", "heatwave", *SCORED)
 PLACE = ("latitude", "longitude")
 

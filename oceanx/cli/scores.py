@@ -69,7 +69,7 @@ def score(
             metrics=_listed(metrics),
             by=_listed(by),
             regions=_regions(regions),
-            depth_bands=_bands(depth_bands),
+            depth_bands=words.bands(depth_bands, "depth-bands"),
             variables=_listed(variables) or None,
             derived=_listed(derived),
             threshold=_threshold(threshold),
@@ -115,14 +115,6 @@ def _regions(text: str | None) -> Any:
     if isinstance(held, dict) and ("bounds" in held or "minimum_latitude" in held):
         return {str(held.get("id", path.stem)): held}
     return {path.stem: path}
-
-
-def _bands(text: str | None) -> list[tuple[float, float]] | None:
-    """`0:50,50:200` as pairs of depths."""
-    if text is None:
-        return None
-    found = [words.numbers(band, 2, "depth-bands") for band in text.split(",")]
-    return [(band[0], band[1]) for band in found if band is not None]
 
 
 def _threshold(text: str | None) -> float | xr.Dataset | None:

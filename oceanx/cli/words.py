@@ -96,6 +96,14 @@ def numbers(text: str | None, count: int, option: str) -> list[float] | None:
     return found
 
 
+def bands(text: str | None, option: str) -> list[tuple[float, float]] | None:
+    """`0:50,50:200` as pairs of depths."""
+    if text is None:
+        return None
+    found = [numbers(band, 2, option) for band in text.split(",")]
+    return [(band[0], band[1]) for band in found if band is not None]
+
+
 def dates(text: str) -> str | slice:
     """One date, or `first:last[:step]` as a slice."""
     parts = text.split(":")

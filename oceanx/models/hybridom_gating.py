@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from oceanx.nn.fourier import precise
 from oceanx.nn.layers import Conv
 from oceanx.nn.registry import NetConfig
 from oceanx.physics.mixing import Diffusivity, diffusive_flux
@@ -100,7 +101,7 @@ class FluxGating(nn.Module):
 
     def correction(self, written: Tensor, name: str) -> Flux:
         """C (unit m3 s-1), of the network's numbers for one tracer: 1 changes a cell by one step's usual change."""
-        g, x, y = self.geometry, *written.float().chunk(2, dim=1)
+        g, x, y = self.geometry, *precise(written).chunk(2, dim=1)
         rate = self.get_buffer(f"{name}_increment_std") / self.task.seconds
         return Flux(x * (rate * mean_x(g.layers.volume) * g.mask_x), y * (rate * mean_y(g.layers.volume) * g.mask_y))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from oceanx.nn.layers import says_nothing
@@ -38,6 +39,8 @@ class NamedNetwork(nn.Module):
         Whether it sees the forcing, and the climatology.
     further
         How many channels `forward` is given in `more`, of unit variance and 0 on land.
+    maps
+        How many maps it writes of every variable and level; `written` gives more than one.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class NamedNetwork(nn.Module):
         writes: tuple[str, ...] | None = None,
         forced: bool = True,
         further: int = 0,
+        maps: int = 1,
     ):
         super().__init__()
         self.task, self.geometry, self.hints = task, geometry, hints
@@ -68,7 +72,7 @@ class NamedNetwork(nn.Module):
                     self._keep(f"{name}{CLIMATOLOGY}_{kind}", statistics)
         read = len(self.reads) * (3 if task.anomalies and forced else 1) + (2 * len(task.forcing) if forced else 0)
         read += sum(depth(name) for name in hints) + further + len(geometry.mask) + 2
-        self.net = net.build(read, len(self.writes), geometry)
+        self.net = net.build(read, maps * len(self.writes), geometry)
         self.bf16 = False  # training may have the network computed in bfloat16; what is around it never is
         self.rests = False  # training need not compute what is frozen while it says nothing: see `rest`
 
@@ -78,6 +82,13 @@ class NamedNetwork(nn.Module):
         if self.rests:
             nothing = torch.zeros(len(next(iter(state.values()))), 1, 1, 1, device=self.geometry.mask.device)
             return Increment({name: self._physical(name, nothing) for name in self.writes.names})
+        written = split(self.written(state, forcing, hints, more), self.writes)
+        return Increment({name: self._physical(name, field) for name, field in written.items()})
+
+    def written(
+        self, state: State, forcing: Forcing, hints: Fields | None = None, more: Tensor | None = None
+    ) -> Float[Tensor, "batch channel lat lon"]:
+        """What the network says of all it reads, in no unit yet, and on land too."""
         features = [self._standard(name, state[name], forcing.now) for name in self.reads.names]
         if self.forced:
             for fields in forcing:
@@ -89,8 +100,7 @@ class NamedNetwork(nn.Module):
         features.append(self._static(features[0]))
         read = torch.cat(features, dim=1)
         with torch.autocast(read.device.type, torch.bfloat16, enabled=self.bf16):
-            written = split(self.net(read), self.writes)
-        return Increment({name: self._physical(name, field) for name, field in written.items()})
+            return self.net(read)
 
     def _keep(self, name: str, statistics: Statistics) -> None:
         value = statistics[name].float()[:, None, None]

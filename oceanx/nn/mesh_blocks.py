@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
+from .fourier import precise
 from .mesh import Edges
 
 Nodes = Float[Tensor, "node #batch width"]
@@ -62,7 +63,7 @@ class Graph(nn.Module):
 
     def softmax(self, logits: AtEdges) -> AtEdges:
         """Positive weights, in each feature one in sum over the edges of a receiver."""
-        logits = logits.float()
+        logits = precise(logits)
         where = self.receiver[:, None, None].expand_as(logits)
         most = logits.new_full((len(self.degree), *logits.shape[1:]), -torch.inf)
         most = most.scatter_reduce(0, where, logits.detach(), "amax")
@@ -161,12 +162,12 @@ class ComparingMessage(Message):
     def _compared(self, of_a: Sequence[Tensor], of_b: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         (a, for_a, for_b, shrink_a), (b, and_a, and_b, shrink_b) = of_a, of_b
         product = a * b
-        cosine = (product.float().sum(-1, keepdim=True) * shrink_a * shrink_b).to(product.dtype)
+        cosine = (precise(product).sum(-1, keepdim=True) * shrink_a * shrink_b).to(product.dtype)
         return self.of_sender(for_a + and_a, product, cosine), self.of_receiver(for_b + and_b, product, cosine)
 
 
 def _inverse_length(x: Tensor) -> Tensor:
-    return (x.float().square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+    return (precise(x).square().sum(-1, keepdim=True) + 1e-12).rsqrt()
 
 
 class SummingNode(nn.Module):

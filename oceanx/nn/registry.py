@@ -12,6 +12,7 @@ from .cno import CNOConfig
 from .convlstm import ConvLSTMConfig
 from .encoder_attention import EncoderAttentionConfig
 from .fno import FNOConfig
+from .large_kernel_unet import LargeKernelUNetConfig
 from .lsm import LSMConfig
 from .mesh_network import MeshConfig
 from .multiconv import MultiConvConfig
@@ -29,6 +30,7 @@ NetConfig = Annotated[
     | ConvLSTMConfig
     | EncoderAttentionConfig
     | FNOConfig
+    | LargeKernelUNetConfig
     | LSMConfig
     | MeshConfig
     | MultiConvConfig

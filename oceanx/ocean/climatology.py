@@ -29,7 +29,10 @@ def day_of_year(time: xr.DataArray) -> np.ndarray:
     >>> day_of_year(xr.DataArray(pd.to_datetime(["2019-03-01", "2020-02-29", "2020-03-01"]), dims="time"))
     array([61, 60, 61])
     """
-    return _MONTH_START[np.asarray(time.dt.month) - 1] + np.asarray(time.dt.day)
+    if time.dtype.kind != "M":  # of another calendar
+        return _MONTH_START[np.asarray(time.dt.month) - 1] + np.asarray(time.dt.day)
+    days, months = (np.asarray(time.data).astype(f"datetime64[{unit}]") for unit in "DM")
+    return _MONTH_START[months.astype(int) % 12] + (days - months).astype(int) + 1
 
 
 def climatology(ds: xr.Dataset, harmonics: int = 3, progress: Progress | None = None) -> xr.Dataset:

@@ -116,7 +116,8 @@ def _between(
         values = v.isel({dim: step})
         for side in range(2):
             rows = np.flatnonzero((near[:, side] == step) & (share[:, side] > 0))
-            result[rows] += share[rows, side] * _applied(place.rows(rows), values)
+            if rows.size:
+                result[rows] += share[rows, side] * _applied(place.rows(rows), values)
         if progress:
             progress(f"{v.name} at observations", done + 1, len(needed))
     return result[:, None]

@@ -16,6 +16,7 @@ import xarray as xr
 
 from ..vocabulary.errors import InputError
 from .grid import is_periodic
+from .interpolation_kernel import corners
 from .labels import wet_cells
 
 When = Literal["day", "linear", "nearest"]
@@ -143,37 +144,22 @@ def weights(
         raise InputError(f"least: found {least:g}; expected a share above 0, at most 1")
     if above < 0:
         raise InputError(f"above: found {above:g} m; expected no negative distance")
-    index, weight, shape = _in_space(grid, table, wet, least, above)
-    dims: tuple[str, ...] = DIMS[1:] if "depth" in grid.dims else DIMS[2:]
-    shape = shape[3 - len(dims) :]
-    if time is not None:
-        t, share = at_times(grid["time"].values, table["time"].values, time, middle)
-        index = (t[:, :, None] * int(np.prod(shape)) + index[:, None]).reshape(len(index), -1)
-        weight = (share[:, :, None] * weight[:, None]).reshape(len(weight), -1)
-        dims, shape = DIMS[:1] + dims, (grid.sizes["time"], *shape)
-    heaviest = np.take_along_axis(index, weight.argmax(axis=1)[:, None], axis=1)
-    return Weights(dims, shape, np.where(weight > 0, index, heaviest), weight)
-
-
-def _in_space(
-    grid: xr.Dataset | xr.DataArray, table: xr.Dataset, wet: np.ndarray | None, least: float, above: float
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """Cells (obs, corner), their weights, and the shape (depth or 1, latitude, longitude) that they count in."""
     latitude, longitude = _axis(grid, "latitude"), _axis(grid, "longitude")
     depth = _axis(grid, "depth") if "depth" in grid.dims else None
-    (j, fy), (i, fx) = _on_latitude(latitude, table), _on_longitude(longitude, table)
-    k, fz = _only(table.sizes["obs"]) if depth is None else _on_depth(depth, table, above)
-    shape = (1 if depth is None else depth.size, latitude.size, longitude.size)
-    level, row, column = k[:, :, None, None], j[:, None, :, None], i[:, None, None, :]
-    corners = fy[:, None, :, None] * fx[:, None, None, :] * _wet(grid, shape, wet)[level, row, column]
-    there = corners.sum(axis=(2, 3))
-    speaks, enough = fz > _ON_LEVEL, there >= least - 1e-9
-    missing = ~speaks.any(axis=1) | (speaks & ~enough).any(axis=1)
-    fz = np.where(enough & ~missing[:, None], fz, 0.0)
-    fz = fz / np.where(missing, 1.0, fz.sum(axis=1))[:, None]
-    corners = corners * np.divide(fz, there, out=np.zeros_like(fz), where=fz > 0)[:, :, None, None]
-    index = np.broadcast_to((level * shape[1] + row) * shape[2] + column, corners.shape)
-    return index.reshape(len(index), -1), corners.reshape(len(index), -1), shape
+    of_level = _only(table.sizes["obs"]) if depth is None else _on_depth(depth, table, above)
+    cells = (1 if depth is None else depth.size, latitude.size, longitude.size)
+    when = _only(table.sizes["obs"])
+    dims: tuple[str, ...] = DIMS[1:] if depth is not None else DIMS[2:]
+    shape: tuple[int, ...] = cells if depth is not None else cells[1:]
+    if time is not None:
+        when = at_times(grid["time"].values, table["time"].values, time, middle)
+        when = when if time == "linear" else (when[0][:, :1], when[1][:, :1])
+        dims, shape = DIMS[:1] + dims, (grid.sizes["time"], *shape)
+    size = table.sizes["obs"], 4 * when[0].shape[1] * of_level[0].shape[1]
+    index, weight = np.empty(size, np.int64), np.empty(size)
+    here = _on_latitude(latitude, table), _on_longitude(longitude, table)
+    corners(when, of_level, *here, _wet(grid, cells, wet), least, _ON_LEVEL, index, weight)
+    return Weights(dims, shape, index, weight)
 
 
 def at_times(stamps: np.ndarray, wanted: np.ndarray, how: When, middle: str = "12h") -> Along:

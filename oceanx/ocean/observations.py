@@ -33,9 +33,14 @@ REJECTED = "rejected"  # global attribute: {"platform": {"variable reason": coun
 
 TESTS = {
     0: "good", 1: "out_of_range", 2: "no_salinity", 3: "no_adjusted_value", 4: "no_coordinate",
-    5: "not_primary_sampling", 6: "real_time", 7: "repeated",
+    5: "not_primary_sampling", 6: "real_time", 7: "repeated", 8: "outside_times", 9: "outside_grid", 10: "on_land",
+    11: "below_sea_floor", 12: "nearly_repeated", 13: "far_from_climatology", 14: "far_from_background",
+    15: "whole_profile", 80: "unlike_neighbours", 81: "no_equivalent", 82: "no_mean_topography", 83: "withheld",
+    84: "thinned", 85: "calm", 86: "not_sea",
 }  # fmt: skip
+CODES = {word: code for code, word in TESTS.items()}
 _FLAG_OF = {"value": 16, "depth": 32, "position": 48, "time": 64}
+_SHIFT = "shift with (longitude + 180) % 360 - 180"
 UNFLAGGED = 10  # stands for a provider's flag that is blank
 _KIND = {"time": "M", "variable": "i", "platform": "i", "feature": "i", "qc": "u"}  # of dtype; the others are floats
 
@@ -153,7 +158,11 @@ def _wrong_values(ds: xr.Dataset) -> list[str]:
             found.append(f"{name}: {int(bad.sum())} of {bad.size} are missing (first at row {int(np.argmax(bad))})")
     limits: tuple[tuple[str, Any, str], ...] = (
         ("latitude", lambda x: abs(x) > 90, "from -90 to 90"),
-        ("longitude", lambda x: (x < -180) | (x >= 180), "from -180 to below 180"),
+        (
+            "longitude",
+            lambda x: (x < -180) | (x >= 180),
+            f"from -180 to below 180; {_SHIFT}",
+        ),
         ("depth", lambda x: x < 0, "positive down, from 0 at the surface"),
         ("error_std", lambda x: x <= 0, "above 0"),
     )
@@ -266,6 +275,36 @@ def joined_attrs(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def rejections(attrs: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """How many data of each platform were left out, by variable and reason."""
     return dict(json.loads(attrs.get(REJECTED, "{}")))
+
+
+def tally(ds: xr.Dataset, qc: np.ndarray | None = None) -> dict[str, dict[str, int]]:
+    """How many data of each platform of a table failed, by variable and reason; by `qc`, or by codes given instead."""
+    codes = ds["qc"].values if qc is None else qc
+    failed = np.flatnonzero(codes)
+    names, platforms = meanings(ds["variable"].attrs), meanings(ds["platform"].attrs)
+    keys = [ds["platform"].values[failed], ds["variable"].values[failed], codes[failed]]
+    found, counts = np.unique(np.stack([key.astype(np.int64) for key in keys]), axis=1, return_counts=True)
+    result: dict[str, dict[str, int]] = {}
+    for (platform, name, code), count in zip(found.T.tolist(), counts.tolist(), strict=True):
+        result.setdefault(platforms[platform], {})[f"{names[name]} {reason(code)}"] = count
+    return result
+
+
+def with_rejections(ds: xr.Dataset, counts: Mapping[str, Mapping[str, int]]) -> xr.Dataset:
+    """The table with counts of `tally` added to those that its attribute `rejected` has."""
+    total = {platform: Counter(found) for platform, found in rejections(ds.attrs).items()}
+    for platform, found in counts.items():
+        total.setdefault(platform, Counter()).update(found)
+    return ds.assign_attrs({REJECTED: json.dumps(total)}) if total else ds
+
+
+def with_codes(ds: xr.Dataset, qc: np.ndarray) -> xr.Dataset:
+    """The table with other `qc` codes, which its attributes explain."""
+    known = meanings(ds["qc"].attrs)
+    codes = sorted({0, *np.unique(qc).tolist()})
+    words = [known.get(code, reason(code)) for code in codes]
+    attrs = ds["qc"].attrs | flag_attrs(words, "uint8", codes)
+    return ds.assign(qc=ds["qc"].copy(data=qc.astype(np.uint8)).assign_attrs(attrs))
 
 
 def reasons(attrs: Mapping[str, Any]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from ..vocabulary.lazy import lazily
 if TYPE_CHECKING:
     from .animations import Film, animation
     from .curves import skill
+    from .departures import consistency, innovations
     from .event_skill import heatwave_skill
     from .events import heatwave
     from .maps import map, triptych
@@ -40,6 +41,8 @@ _KINDS = {
     "spectrum": "spectra",
     "reliability": "probabilities",
     "rank_histogram": "probabilities",
+    "innovations": "departures",
+    "consistency": "departures",
     "animation": "animations",
 }
 # What a page is made of besides.
@@ -67,10 +70,12 @@ __all__ = [
     "Text",
     "animation",
     "coefficients",
+    "consistency",
     "exceedance",
     "heatwave",
     "heatwave_skill",
     "hovmoller",
+    "innovations",
     "losses",
     "map",
     "profile",

@@ -196,9 +196,10 @@ def _ranks(ax: Axes, panel: xr.DataArray, models: list[str]) -> None:
         place = ranks + wide * (number - (len(models) - 1) / 2)
         ax.bar(place, shares / shares.sum(), wide, color=looks[model]["color"], label=words.model_text(model))
     ax.axhline(1 / ranks.size, **BASE | {"zorder": 3})
-    ax.set(
-        xlabel="Rank of the truth among the members", ylabel="Share of cells", xlim=(ranks[0] - 0.6, ranks[-1] + 0.6)
-    )
+    of = "observations" if "observation" in str(panel.attrs.get("long_name", "")) else "cells"
+    whose = "observation" if of == "observations" else "truth"
+    ax.set(xlabel=f"Rank of the {whose} among the members", ylabel=f"Share of {of}")
+    ax.set_xlim(ranks[0] - 0.6, ranks[-1] + 0.6)
     ax.xaxis.set_major_locator(MultipleLocator(max(1, ranks.size // 8)))
     style.tidy(ax, grid=True, frame=False)
 

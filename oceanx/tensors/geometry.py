@@ -61,6 +61,8 @@ class Geometry(nn.Module):
 
     Attributes
     ----------
+    flat
+        Whether the coordinates are m on a plane, not degrees on the sphere.
     area, area_xy
         Of cells, and of the boxes around their north-east corners.
     length_x, length_y
@@ -105,6 +107,7 @@ class Geometry(nn.Module):
         dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
+        self.flat = False
         axes = _sphere(latitude_bounds.double(), longitude_bounds.double(), periodic)
         self._fill(axes, depth, thickness, mask, (periodic, False), dtype)
 
@@ -133,6 +136,7 @@ class Geometry(nn.Module):
         """
         made = cls.__new__(cls)
         nn.Module.__init__(made)
+        made.flat = True
         made._fill(
             _plane(y_bounds.double(), x_bounds.double(), periodic, coriolis), depth, thickness, mask, periodic, dtype
         )

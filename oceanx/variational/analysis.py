@@ -57,6 +57,11 @@ class Window:
         Of its random numbers: a function of the run's seed and of the window, never of what was computed before.
     latitude, longitude, depth
         Of the observations, for localisation, in degrees and m `[obs]`.
+    age
+        When they were made, in seconds after the analysis time `[obs]`.
+    step
+        One step of the model, by its number in the window, of which `trajectory` is made: what derives it step by
+        step keeps the states between and forgets the inside of each.
     """
 
     observed: Observed
@@ -66,6 +71,8 @@ class Window:
     latitude: Tensor | None = None
     longitude: Tensor | None = None
     depth: Tensor | None = None
+    age: Tensor | None = None
+    step: Callable[[State, int], State] | None = None
 
 
 @dataclass(frozen=True)

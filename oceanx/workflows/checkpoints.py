@@ -18,10 +18,10 @@ from oceanx.vocabulary.errors import InputError
 from .processes import Processes
 from .runs import Run, restore, save_tensors, tensors
 from .sharding import like, local, scatter, whole
-from .train_config import TrainConfig
+from .train_config import Schedule
 
 _FILE = "checkpoint.safetensors"
-_MODEL, _AVERAGE, _OPTIMISER = "model.", "average.", "optimiser."
+_MODEL, _AVERAGE, _OPTIMISER, _BESIDE = "model.", "average.", "optimiser.", "beside."
 
 
 class Checkpoint:
@@ -33,15 +33,16 @@ class Checkpoint:
         The running mean of the loss; NaN before the first iteration.
     best
         The best score of the validation so far, and inf before the first.
+    beside
+        Further tensors that training goes on from, by name.
     """
 
-    def __init__(
-        self, run: Run, model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, here: Processes
-    ):
+    def __init__(self, run: Run, model: nn.Module, optimiser: torch.optim.Optimizer, config: Schedule, here: Processes):
         self.run, self.model, self.optimiser, self.config, self.here = run, model, optimiser, config, here
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.iteration, self._started = 0, time.monotonic()
         self.usual, self.best = math.nan, math.inf
+        self.beside: dict[str, Tensor] = {}
 
     @property
     def seconds(self) -> float:
@@ -76,6 +77,7 @@ class Checkpoint:
         state |= {_AVERAGE + name: value for name, value in self.average.items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             state |= {f"{_OPTIMISER}{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        state |= {_BESIDE + name: value for name, value in self.beside.items()}
         state["iteration"] = torch.tensor(self.iteration)
         for number in ("seconds", "usual", "best"):
             state[number] = torch.tensor(getattr(self, number), dtype=torch.float64)
@@ -111,6 +113,7 @@ class Checkpoint:
             parameter = self.optimiser.param_groups[0]["params"][int(index)]
             slots.setdefault(int(index), {})[slot] = like(parameter, value)
         self.optimiser.load_state_dict({"state": slots, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.beside = _below(saved, _BESIDE)
         self.iteration = int(saved["iteration"])
         self._started = time.monotonic() - float(saved["seconds"])
         # Runs that were begun before these were counted go on without.

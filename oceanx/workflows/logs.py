@@ -20,7 +20,7 @@ from oceanx.vocabulary.progress import Progress
 
 from .checkpoints import Checkpoint
 from .runs import Run
-from .train_config import Stage, TrainConfig
+from .train_config import Schedule, Stage
 
 T = TypeVar("T")
 Numbers = Mapping[str, float]
@@ -44,7 +44,7 @@ class Sink(Protocol):
 class TensorBoard:
     """Event files in `tensorboard/` of the run folder."""
 
-    def __init__(self, run: Run, config: TrainConfig):
+    def __init__(self, run: Run, config: Schedule):
         self.writer = import_module("torch.utils.tensorboard").SummaryWriter(str(run / "tensorboard"))
 
     def write(self, numbers: Numbers, iteration: int) -> None:
@@ -58,7 +58,7 @@ class TensorBoard:
 class MLflow:
     """A run of MLflow, at the tracking server that its own environment variables name."""
 
-    def __init__(self, run: Run, config: TrainConfig):
+    def __init__(self, run: Run, config: Schedule):
         self.mlflow = import_module("mlflow")
         self.mlflow.start_run(run_name=run.name)
         self.mlflow.log_dict(config.dump(), "config.yaml")
@@ -74,7 +74,7 @@ class MLflow:
 class WandB:
     """A run of Weights & Biases, which goes on under the same name after an interruption."""
 
-    def __init__(self, run: Run, config: TrainConfig):
+    def __init__(self, run: Run, config: Schedule):
         where = str(run.absolute().parent)
         self.run = import_module("wandb").init(
             name=run.name, id=f"{run.name}-{run.about['config']}", resume="allow", dir=where, config=config.dump()
@@ -88,10 +88,10 @@ class WandB:
 
 
 _PLAIN = str.maketrans({"[": "(", "]": ")"})
-SINKS: dict[str, Callable[[Run, TrainConfig], Sink]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
+SINKS: dict[str, Callable[[Run, Schedule], Sink]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 
 
-def sinks(run: Run, config: TrainConfig) -> list[Sink]:
+def sinks(run: Run, config: Schedule) -> list[Sink]:
     """The sinks that the config names. TensorBoard goes without saying, so without it there is none."""
     opened = []
     for name in config.log:

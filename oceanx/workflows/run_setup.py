@@ -27,7 +27,7 @@ from .learner import refuse_unknown_names
 from .model import refuse_without_time
 from .processes import Processes
 from .runs import Run, build, described
-from .train_config import TrainConfig
+from .train_config import Schedule, TrainConfig
 
 # Keys that decide how a run is computed, kept and told, not what it learns (but for rounding): they may change midway.
 _FREE = (
@@ -134,7 +134,7 @@ def former(run: Run) -> Run:
     return run.with_name(run.name + ".former")
 
 
-def fingerprint(config: TrainConfig) -> str:
+def fingerprint(config: Schedule) -> str:
     """A hash of everything in a config that decides the result."""
     return hashlib.sha256(json.dumps(_deciding(config), sort_keys=True).encode()).hexdigest()[:16]
 
@@ -258,9 +258,10 @@ def _origin(ds: xr.Dataset) -> dict[str, str]:
     return {"data": str(ds.attrs.get("oceanx_fingerprint", "unknown")), "period": f"{first} to {last}"}
 
 
-def _deciding(config: TrainConfig) -> dict[str, object]:
+def _deciding(config: Schedule) -> dict[str, object]:
     """What decides the result. A key that came later than the first runs counts only where it says something."""
-    plain = {key: field.get_default(call_default_factory=True) for key, field in TrainConfig.model_fields.items()}
-    later = {key: TrainConfig.model_construct(**{key: plain[key]}).dump()[key] for key in _LATER}
+    made, fields = type(config).model_construct, type(config).model_fields
+    plain = {key: fields[key].get_default(call_default_factory=True) for key in _LATER if key in fields}
+    later = {key: made(**{key: value}).dump()[key] for key, value in plain.items()}
     found = {key: value for key, value in config.dump().items() if key not in _FREE}
     return {key: value for key, value in found.items() if key not in later or value != later[key]}

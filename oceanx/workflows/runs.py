@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from oceanx import seam
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary import files
+from oceanx.vocabulary.config import read_yaml
 from oceanx.vocabulary.errors import InputError
 
 from .model import Model
-from .train_config import TrainConfig
+from .train_config import Schedule, read_config
 
 
 class Run(type(pathlib.Path())):  # type: ignore[misc]
@@ -41,9 +42,9 @@ class Run(type(pathlib.Path())):  # type: ignore[misc]
         )
 
     @property
-    def config(self) -> TrainConfig:
-        """The resolved config."""
-        return TrainConfig.load(self / "config.yaml")
+    def config(self) -> Any:
+        """The resolved config: a TrainConfig, or the AnalysisTraining of a learned analysis."""
+        return read_config(read_yaml(self / "config.yaml"), where=str(self / "config.yaml"))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -91,6 +92,8 @@ def load(run: str | Path, weights: Literal["last", "best"] = "last") -> Model:
         begun = "has no weights yet; go on with its training, train(…, resume=True) or --resume"
         what = begun if (run / "config.yaml").exists() else "is not a run folder; give one that train made"
         raise InputError(f"{run}: {what}")
+    if getattr(run.config, "kind", "") == "analysis":
+        raise InputError(f"{run}: is a learned analysis, no forecast model; give it to assimilate, method={str(run)!r}")
     module = build(run.config, *described(run))
     path = run / ("best.safetensors" if weights == "best" else "weights.safetensors")
     if not path.exists():
@@ -126,7 +129,7 @@ def described(run: Run) -> tuple[Geometry, dict[str, Tensor]]:
     return seam.geometry(labelled), seam.statistics(statistics)
 
 
-def build(config: TrainConfig, geometry: Geometry, statistics: dict[str, Tensor]) -> nn.Module:
+def build(config: Schedule, geometry: Geometry, statistics: dict[str, Tensor]) -> nn.Module:
     """The untrained model of a config; the seed decides its first weights."""
     torch.manual_seed(config.seed)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oceanx.vocabulary.errors import InputError
 
-from .train_config import TrainConfig
+from .train_config import Schedule, TrainConfig
 
 _TIME = re.compile(r"(\d+-)?\d{1,3}(:\d{2}){0,2}")
 _TEMPLATE = Path(__file__).with_name("slurm.sh")
@@ -54,7 +54,7 @@ class Job:
         return self.nodes * max(self.gpus, 1)
 
 
-def script(job: Job, config: TrainConfig, preset: str, data: Sequence[str], to: Path, settings: Sequence[str]) -> str:
+def script(job: Job, config: Schedule, preset: str, data: Sequence[str], to: Path, settings: Sequence[str]) -> str:
     """The batch script that trains a config, or goes on with its training.
 
     Raises
@@ -96,7 +96,7 @@ def submit(text: str, job: Job) -> list[str]:
     return ids
 
 
-def _check(job: Job, config: TrainConfig) -> None:
+def _check(job: Job, config: Schedule) -> None:
     for name, least in (("nodes", 1), ("gpus", 0), ("chain", 1), ("seeds", 1)):
         if getattr(job, name) < least:
             raise InputError(f"--{name} {getattr(job, name)}: expected at least {least}")
@@ -105,6 +105,10 @@ def _check(job: Job, config: TrainConfig) -> None:
     for option in job.options:
         if not option.startswith("-"):
             raise InputError(f"--sbatch {option}: expected an option of sbatch, such as --qos=long")
+    if not isinstance(config, TrainConfig):
+        if job.processes > 1:
+            raise InputError(f"--gpus: a learned analysis is trained by one process, not {job.processes}; say --gpus 1")
+        return
     for stage in config.stages:
         share, rest = divmod(stage.batch_size, job.processes)
         if rest or share % config.accumulate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
@@ -13,7 +13,7 @@ from oceanx.models.registry import ModelConfig
 from oceanx.objectives import MSE, LossConfig
 from oceanx.vocabulary.channels import Offset, Task
 from oceanx.vocabulary.config import Config, override, read_yaml
-from oceanx.vocabulary.errors import unknown
+from oceanx.vocabulary.errors import InputError, unknown
 from oceanx.vocabulary.files import content
 
 
@@ -74,23 +74,19 @@ class Validation(Config):
     lead: Offset = "10D"
 
 
-class TrainConfig(Config):
-    """A model, its Task, and how to train it."""
+class Schedule(Config):
+    """How anything is trained: on which days, in which stages, how fast, and what is kept and told of it."""
 
-    model: ModelConfig
-    task: Task
+    model: Any  # the Config of what learns, which can `build` it
+    task: Task | None = None
     train: Span | None = None  # first and last day; None is the whole Dataset
     # What is learned, in stages: one value for all of them, or one for each value of `rollout`.
     rollout: tuple[PositiveInt, ...] = (1,)
     iterations: tuple[PositiveInt, ...] = (100,)
     batch_size: tuple[PositiveInt, ...] = (8,)
-    trains: tuple[tuple[str, ...], ...] = ((),)  # names below which parameters learn, the others are frozen; () is all
     learning_rate: Rates = 2e-3  # of each stage: each warms up and falls to zero
     # What is made small, and how.
-    loss: Losses = (MSE(),)
     weights: dict[str, float] = Field(default_factory=dict)
-    prior: float = Field(0.0, ge=0)  # weight of the learned coefficients' distance from their priors
-    harmonics: int = Field(3, ge=0)
     weight_decay: float = Field(1e-3, ge=0)
     warmup: int = Field(30, ge=0)
     clip: float = Field(1.0, gt=0)
@@ -98,34 +94,17 @@ class TrainConfig(Config):
     minutes: float | None = Field(None, gt=0)  # share this time among the stages instead of counting iterations
     explodes: float = Field(1000.0, gt=1)  # times the usual loss at which training stops
     seed: int = 0
-    # How it is computed.
-    precision: Literal["float32", "bf16"] = "float32"  # of the networks; physics and loss stay in float32
-    accumulate: PositiveInt = 1  # parts that a batch is computed in, one after the other
-    recompute: bool = False  # keep only the states between steps, and compute each step again for its gradient
-    sharding: Literal["none", "full"] = "none"  # full: the model's parameters are shared out among the processes
-    compile: bool = False
-    deterministic: bool = False
-    workers: int = Field(0, ge=0)
     # What is kept and told.
     checkpoint_every: PositiveInt = 50
     keep: PositiveInt = 1  # checkpoints
-    validation: Validation | None = None
     log: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ("tensorboard",)  # beside log.csv
 
     @model_validator(mode="after")
-    def _check(self) -> TrainConfig:
-        for key in ("iterations", "batch_size", "trains", "learning_rate"):
-            values = getattr(self, key)
-            if isinstance(values, tuple) and len(values) not in (1, len(self.rollout)):
+    def _check_stages(self) -> Self:
+        for key in ("iterations", "batch_size", "learning_rate", "trains"):
+            values = getattr(self, key, ())
+            if values and isinstance(values, tuple) and len(values) not in (1, len(self.rollout)):
                 raise ValueError(f"`{key}` has {len(values)} values for {len(self.rollout)} stages of `rollout`")
-        if not self.loss:
-            raise ValueError("`loss` is empty; leave it out for the mean squared error")
-        strangers = set(self.weights) - set(self.task.prognostic.names)
-        if strangers:
-            raise ValueError(f"`weights` names {sorted(strangers)}, which the task does not forecast")
-        steps = pd.Timedelta(self.validation.lead) / pd.Timedelta(self.task.step) if self.validation else 1.0
-        if steps < 1 or steps % 1:
-            raise ValueError(f"`validation.lead` is no whole number of steps of {self.task.step}")
         return self
 
     @property
@@ -137,7 +116,7 @@ class TrainConfig(Config):
     def stages(self) -> list[Stage]:
         """The curriculum, one stage for each value of `rollout`."""
         rates = self.learning_rate if isinstance(self.learning_rate, tuple) else (self.learning_rate,)
-        columns = (self.batch_size, self.trains, rates, self.iterations)
+        columns = (self.batch_size, getattr(self, "trains", ((),)), rates, self.iterations)
         stages, begins = [], 0
         rows = zip(self.rollout, *map(self._per_stage, columns), strict=True)
         for steps, size, learns, rate, iterations in rows:
@@ -153,7 +132,39 @@ class TrainConfig(Config):
         return values * len(self.rollout) if len(values) == 1 else values
 
 
-def preset(name: str, **changes: Any) -> TrainConfig:
+class TrainConfig(Schedule):
+    """A model, its Task, and how to train it."""
+
+    model: ModelConfig
+    task: Task
+    trains: tuple[tuple[str, ...], ...] = ((),)  # names below which parameters learn, the others are frozen; () is all
+    loss: Losses = (MSE(),)
+    prior: float = Field(0.0, ge=0)  # weight of the learned coefficients' distance from their priors
+    harmonics: int = Field(3, ge=0)
+    # How it is computed.
+    precision: Literal["float32", "bf16"] = "float32"  # of the networks; physics and loss stay in float32
+    accumulate: PositiveInt = 1  # parts that a batch is computed in, one after the other
+    recompute: bool = False  # keep only the states between steps, and compute each step again for its gradient
+    sharding: Literal["none", "full"] = "none"  # full: the model's parameters are shared out among the processes
+    compile: bool = False
+    deterministic: bool = False
+    workers: int = Field(0, ge=0)
+    validation: Validation | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        if not self.loss:
+            raise ValueError("`loss` is empty; leave it out for the mean squared error")
+        strangers = set(self.weights) - set(self.task.prognostic.names)
+        if strangers:
+            raise ValueError(f"`weights` names {sorted(strangers)}, which the task does not forecast")
+        steps = pd.Timedelta(self.validation.lead) / pd.Timedelta(self.task.step) if self.validation else 1.0
+        if steps < 1 or steps % 1:
+            raise ValueError(f"`validation.lead` is no whole number of steps of {self.task.step}")
+        return self
+
+
+def preset(name: str, **changes: Any) -> Any:
     """The Config of a shipped preset, with dotted keys changed.
 
     Examples
@@ -169,11 +180,22 @@ def presets() -> list[str]:
     return sorted(path.stem for path in content("presets").glob("*.yaml"))
 
 
-def load_config(name: str, changes: Mapping[str, Any] | None = None) -> TrainConfig:
-    """A preset by name, or a config by the path of its YAML, with dotted keys changed."""
+def load_config(name: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """The config of a preset by name, or of a YAML by its path, with dotted keys changed."""
     if name.endswith((".yaml", ".yml")):
-        return TrainConfig.load(name, changes)
+        return read_config(override(read_yaml(name), changes or {}), where=name)
     if name not in presets():
         raise unknown("preset", name, presets())
     path = content("presets") / f"{name}.yaml"
-    return TrainConfig.parse(override(read_yaml(path), changes or {}), where=name)
+    return read_config(override(read_yaml(path), changes or {}), where=name)
+
+
+def read_config(values: Mapping[str, Any], where: str) -> Any:
+    """The TrainConfig that these plain values describe or, of `kind: analysis`, the AnalysisTraining."""
+    if "kind" not in values:
+        return TrainConfig.parse(values, where)
+    if values["kind"] != "analysis":
+        raise InputError(f"{where}: kind: found {values['kind']!r}; expected 'analysis', or no `kind` for a model")
+    from .assimilation.analysis_config import AnalysisTraining
+
+    return AnalysisTraining.parse(values, where)

@@ -21,12 +21,12 @@ from .processes import Processes, processes
 from .run_setup import content_of, former, prepare, refuse_at_once, training_data, versions
 from .runs import Run
 from .stopping import Stopped, Stopping
-from .train_config import TrainConfig
+from .train_config import Schedule, TrainConfig
 from .validation import Validator
 
 
 def train(
-    config: TrainConfig,
+    config: Schedule,
     ds: xr.Dataset,
     to: str | Path,
     *,
@@ -43,7 +43,7 @@ def train(
     Parameters
     ----------
     config
-        Of `preset`.
+        Of `preset`: of a model, or of kind `analysis`.
     ds
         Holds every variable and level of the task over the training period (and that of the validation).
     to
@@ -64,6 +64,11 @@ def train(
     >>> run = ox.train(ox.preset("hybrid_small"), ds, to="runs/hybrid")          # doctest: +SKIP
     >>> model = ox.load(run)                                                      # doctest: +SKIP
     """
+    if not isinstance(config, TrainConfig):
+        from .assimilation.analysis_training import AnalysisTraining, train_analysis
+
+        assert isinstance(config, AnalysisTraining)
+        return train_analysis(config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
     with processes() as here, reproducible(config.deterministic):
         return _trained(here, config, ds, to, resume=resume, overwrite=overwrite, progress=progress)
 
@@ -134,7 +139,7 @@ def _trained(
     return run
 
 
-def learning_rate(config: TrainConfig, iteration: int, share: float) -> float:
+def learning_rate(config: Schedule, iteration: int, share: float) -> float:
     """The learning rate: a linear warm-up, then half a cosine down to zero over the share of training done.
 
     One rate warms up and falls once, over all stages. Of several, each warms up and falls in its own stage.

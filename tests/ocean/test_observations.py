@@ -10,6 +10,7 @@ from oceanx.ocean import seawater
 from oceanx.ocean.flags import decoded, flag_attrs, meanings
 from oceanx.ocean.observations import (
     KINDS,
+    TESTS,
     check,
     concatenate,
     reason,
@@ -38,7 +39,7 @@ def columns(n, seed=0, dtype="f4"):
         "error_std": rng.uniform(0.1, 1, n).astype(dtype),
         "platform": (cast % 2).astype("i4"),
         "feature": cast.astype("i4"),
-        "qc": rng.choice([0, 1, 20], n).astype("u1"),
+        "qc": rng.choice([0, 0, 20, *TESTS], n).astype("u1"),
     }
 
 
@@ -137,8 +138,9 @@ def put(name, at, value):
      (put("time", 39, np.datetime64("NaT")), "time: 1 of 40 are missing"),
      (put("value", 0, np.inf), "value: 1 of 40 are missing"),
      (put("depth", 0, -2.0), "depth: has -2.0; expected values positive down"),
-     (put("longitude", 0, 180.0), "longitude: has 180.0; expected values from -180 to below 180"),
+     (put("longitude", 0, 180.0), "expected values from -180 to below 180; shift with (longitude + 180)"),
      (put("latitude", 0, 91.0), "latitude: has 91.0"),
+     (put("longitude", 0, 359.5), "longitude: has 359.5; expected values from -180 to below 180"),
      (put("error_std", 0, 0.0), "error_std: has 0.0; expected values above 0"),
      (put("time", 0, np.datetime64("2021-01-01")), "time: is not sorted"),
      (put("variable", 0, 7), "variable: code 7 has no meaning"),

@@ -23,7 +23,7 @@ def test_every_name_is_there_and_stays_a_function_whatever_was_imported():
 
 def test_kinds_map_names_to_functions(ocean, scores):
     fields = {"map", "triptych", "section", "hovmoller", "profile", "ts_diagram", "exceedance", "heatwave", "animation"}
-    scored = {"skill", "spectrum", "reliability", "rank_histogram", "heatwave_skill"}
+    scored = {"skill", "spectrum", "reliability", "rank_histogram", "heatwave_skill", "innovations", "consistency"}
     assert fields | scored == set(plot.KINDS)
     assert isinstance(plot.KINDS["skill"](scores), matplotlib.figure.Figure)
     assert isinstance(plot.KINDS["map"](ocean["zos"].isel(time=0)), matplotlib.figure.Figure)

@@ -12,10 +12,12 @@ import xarray as xr
 
 from oceanx.data.readers import argo, class4, drifter
 from oceanx.data.recipe import load_recipe
+from oceanx.data.shelf import catalog
 from oceanx.data.shelf.stores import open_store
 from oceanx.data.writing import points
 from oceanx.ocean.flags import decoded
-from oceanx.ocean.observations import check, rejections, select
+from oceanx.ocean.observations import CODES, check, concatenate, rejections, select
+from oceanx.ocean.observing.quality import Quality, check_table, counts
 from oceanx.ocean.wide import from_wide, to_wide
 from oceanx.vocabulary.errors import InputError
 
@@ -99,6 +101,40 @@ def test_both_floats_in_one_store(real, tmp_path):
     assert ds.sizes["obs"] == 2 * 5667 + 14148
     assert select(ds, platform="13857").sizes["obs"] == 14148
     assert json.loads(ds.attrs["rejected_total"]) == {"value_flag_4": 26, "value_flag_3": 7}
+
+
+def test_stores_of_floats_and_drifters_open_as_one_table_of_which_none_is_rejected(real, tmp_path):
+    files = (("argo", DELAYED), ("argo", REAL_TIME), ("drifter", IN_SITU))
+    parts = [baked(recipe, [real(file)], tmp_path / f"{k}.zarr") for k, (recipe, file) in enumerate(files)]
+    ds = catalog.open(*(tmp_path / f"{k}.zarr" for k in range(3)))
+    xr.testing.assert_equal(ds.load(), concatenate(parts))
+    found = counts(check_table(ds, None, Quality()))
+    assert list(found) == ["good"]
+    assert found["good"].to_dict() == {
+        ("13857", "thetao"): 14148, ("5900865", "so"): 5667, ("5900865", "thetao"): 5667,
+        **{("2300691", name): 1021 for name in ("thetao", "uo", "vo")},
+    }  # fmt: skip
+
+
+def test_of_casts_that_a_float_delivers_twice_one_is_kept(real):
+    ds = class4.read(real(CLASS4))
+    made = check_table(ds, None, Quality(tests=("nearly_repeated",)))
+    again = np.zeros(ds.sizes["obs"], bool)
+    held = {n: ds[n].values for n in ("platform", "feature", "variable", "depth", "time", "latitude", "longitude")}
+    for feature in np.unique(held["feature"]):
+        mine = held["feature"] == feature
+        others = (held["platform"] == held["platform"][mine][0]) & ~mine & (held["time"] == held["time"][mine][0])
+        beside = np.unique(held["feature"][others])
+        if not beside.size or (others.sum(), beside[0] < feature) < (mine.sum(), True):
+            continue
+        assert beside.size == 1
+        for variable in np.unique(held["variable"][mine]):
+            there = held["depth"][others & (held["variable"] == variable)]
+            which = mine & (held["variable"] == variable)
+            if there.size:
+                again |= which & (held["depth"] >= there.min()) & (held["depth"] <= there.max())
+    assert again.sum() > 1000
+    np.testing.assert_array_equal(made.qc.values == CODES["nearly_repeated"], again)
 
 
 def test_class4(real, tmp_path):

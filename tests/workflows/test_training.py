@@ -102,7 +102,7 @@ def test_every_preset_is_valid() -> None:
     assert {"hybrid_small", "emulator_small", "sst_emulator"} <= set(presets())
     for name in presets():
         config = preset(name)
-        assert TrainConfig.parse(config.dump()) == config
+        assert type(config).parse(config.dump()) == config
 
 
 def test_preset_overrides() -> None:

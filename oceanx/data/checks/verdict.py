@@ -79,7 +79,7 @@ def report(ds: xr.Dataset, for_: Sequence[str] = USES, where: str = "") -> list[
         if use not in USES:
             raise unknown("use", use, USES)
     store = where or "STORE"
-    if "obs" in ds.dims:
+    if "obs" in ds.dims and "latitude" not in ds.dims:  # analyses have departures along obs
         return _said(frame.observations(ds))
     grid = list(frame.axes(ds, store))
     found = [*grid, *_variables(ds, store), *frame.times(ds, for_, store)]
@@ -145,8 +145,10 @@ def _variables(ds: xr.Dataset, store: str) -> Iterator[Finding]:
             yield from _dimensions(ds[name], name, bake)
         elif ours(name):
             yield Finding("error", f"{name}: another's name", f"{ours(name)}", bake)
-        else:
+        elif "departure_row" not in ds:
             yield Finding("warn", f"{name}: a word that oceanx does not know; it is left alone")
+    if "departure_row" in ds:
+        yield Finding("ok", f"analyses, with {len(ds.data_vars) - len(known)} diagnostics beside {', '.join(known)}")
     if not known and not any(ours(str(name)) for name in ds.data_vars):
         yield Finding("error", f"no variable of ours among {', '.join(map(str, ds.data_vars)) or 'none'}",
                       "such as thetao, zos, u10", bake)  # fmt: skip

@@ -8,6 +8,7 @@ from types import ModuleType
 from ...vocabulary.errors import unknown
 
 READERS = (
+    "altimeter",
     "argo",
     "cf",
     "class4",
@@ -21,6 +22,7 @@ READERS = (
     "ocean_e2e",
     "oisst",
     "oneforecast",
+    "sst_swath",
     "static",
     "woa",
 )

@@ -20,6 +20,7 @@ def open(*names: str | os.PathLike[str], catalog: str | os.PathLike[str] | None 
     """One lazy Dataset of catalog names, store paths or cloud addresses, merged by coordinates.
 
     Grids must agree within 1e-4 degrees (the first one's coordinates are taken); only times that all have are kept.
+    Stores of observations become one table, sorted by time, in which data that are in two of them are flagged.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def open(*names: str | os.PathLike[str], catalog: str | os.PathLike[str] | None 
     ------
     InputError
         For an unknown name, a path without a store, an address that cannot be reached, grids that differ, times that
-        do not meet, or a variable that is in two of the stores.
+        do not meet, a variable that is in two of the stores, or observations beside fields on a grid.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""Several stores as one Dataset: on one grid, on common times."""
+"""Several stores as one Dataset: on one grid, on common times; or of observations as one table."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +11,27 @@ import numpy as np
 import xarray as xr
 
 from ...ocean import grid
+from ...ocean.observations import reasons
+from ...ocean.observing.joining import joined
 from ...vocabulary.errors import InputError
 
 
 def merge(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
-    """One Dataset of several on one grid: common times, the first one's coordinates, cells wet in all."""
+    """One Dataset of several on one grid: common times, the first one's coordinates, cells wet in all.
+
+    Several tables of observations become one, sorted by time.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
-    for ds, name in zip(parts, names, strict=True):
-        if "obs" in ds.dims:
-            raise InputError(f"{name}: holds observations (dimension obs), which have no grid; open it alone")
+    points = ["obs" in ds.dims and "latitude" not in ds.dims for ds in parts]  # analyses have departures along obs
+    if all(points):
+        return _table(parts, names)
+    if any(points):
+        raise InputError(
+            f"{names[points.index(True)]}: holds observations (dimension obs), {names[points.index(False)]} fields on "
+            "a grid; open them apart"
+        )
     home: dict[str, str] = {}
     for ds, name in zip(parts, names, strict=True):
         for v in map(str, ds.data_vars):
@@ -45,6 +56,11 @@ def merge(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
     if masks:
         ds = ds.assign_coords(mask=_common_mask(masks))
     return ds.assign_attrs(_attrs(parts, times))
+
+
+def _table(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
+    ds = joined(parts, names)
+    return ds.assign_attrs(_together(parts), rejected_total=json.dumps(reasons(ds.attrs)))
 
 
 def _common_times(parts: Sequence[xr.Dataset], names: Sequence[str]) -> np.ndarray:
@@ -72,11 +88,15 @@ def _attrs(parts: Sequence[xr.Dataset], times: np.ndarray) -> dict[str, Any]:
     """Attributes of a merged Dataset: titles joined, missing times united, one fingerprint of all."""
     held = {np.datetime_as_string(t, unit="s").removesuffix("T00:00:00") for t in times}
     missing = sorted({t for ds in parts for t in np.atleast_1d(ds.attrs.get("missing_times", []))} & held)
-    prints = "+".join(str(ds.attrs.get("oceanx_fingerprint", "")) for ds in parts)
     same = {k: v for k, v in parts[0].attrs.items() if all(ds.attrs.get(k) == v for ds in parts[1:])}
-    return same | {
+    return same | {"missing_times": missing} | _together(parts)
+
+
+def _together(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Titles joined, one fingerprint of all, and every file."""
+    prints = "+".join(str(ds.attrs.get("oceanx_fingerprint", "")) for ds in parts)
+    return {
         "title": " + ".join(dict.fromkeys(str(ds.attrs.get("title", "untitled")) for ds in parts)),
-        "missing_times": missing,
         "oceanx_fingerprint": hashlib.sha256(prints.encode()).hexdigest()[:32],
         "source_files": [str(f) for ds in parts for f in np.atleast_1d(ds.attrs.get("source_files", []))],
     }

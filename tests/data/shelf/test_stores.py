@@ -86,12 +86,12 @@ def test_groups_within_a_store_do_not_disturb(tmp_path):
     assert list(open_store(path).data_vars) == ["zos"]
 
 
-def test_observations_are_opened_and_not_merged(tmp_path):
+def test_observations_are_not_merged_with_fields(tmp_path):
     place = {"time": ("obs", DAYS[:3]), "latitude": ("obs", [1.0, 2, 3]), "longitude": ("obs", [4.0, 5, 6])}
     xr.Dataset({"thetao": ("obs", np.float32([1, 2, 3]))}, place).to_zarr(tmp_path / "obs.zarr", consolidated=False)
     obs = catalog.open(tmp_path / "obs.zarr")
     assert obs.sizes == {"obs": 3}
-    with pytest.raises(InputError, match=r"obs\.zarr: holds observations .* open it alone"):
+    with pytest.raises(InputError, match=r"obs\.zarr: holds observations .* open them apart"):
         catalog.open(written(tmp_path / "grid.zarr", 0.1, 0.0), tmp_path / "obs.zarr")
 
 

@@ -1,0 +1,247 @@
+"""Assimilate a year of simulated observations of the built-in ocean by every method, and keep the scores.
+
+    python docs/results_assimilation.py [--to runs/results] [--seeds 0 1 2] [--methods 3dvar letkf …] [--tune METHOD]
+
+It needs the ocean and the `hybrid` runs that `results.py train` makes, and makes what `results.py write` puts on the
+page. What is done already is not done again; an interrupted cycle goes on where it was. `--tune` prints short cycles of
+a training year over the settings of TRIED.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shutil
+import time
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import oceanx as ox
+from oceanx.ocean import observations
+from oceanx.ocean.flags import meanings
+from oceanx.ocean.observing.thinning import superobservations
+from oceanx.scores.cycling import analysis_scores
+from oceanx.vocabulary import files
+from oceanx.vocabulary.config import override
+from oceanx.workflows import demo
+from oceanx.workflows.assimilation.background_errors import background_errors
+from oceanx.workflows.model import Model
+
+YEAR = ("2004-01-01", "2004-12-30")  # 365 analyses
+TRIAL = ("2003-07-01", "2003-09-28")  # of a year that models know, to choose settings in
+NETWORK: dict[str, dict[str, Any]] = {
+    "sst": {},
+    "jason": {},
+    "sentinel3": {},
+    "saral": {},
+    "argo": {},
+    "mooring": {"number": 20},
+    "cells": {"kind": "cells", "number": 60, "variable": "thetao", "error": 0.4},
+}
+ALTIMETERS = ("jason", "sentinel3", "saral")
+WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are never assimilated
+VARIABLES = ("thetao", "zos", "uo")
+METHODS: dict[str, dict[str, Any]] = {
+    "oi": {"kind": "oi"},
+    "3dvar": {"kind": "3dvar"},
+    "4dvar": {"kind": "4dvar"},
+    "letkf": {"kind": "letkf"},
+}
+LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
+FREE = "free run"
+EVERY = ("oi", "3dvar", "4dvar", "letkf", *LEARNED)
+DENIED = {"sst": ["sst"], "altimeters": ["jason", "sentinel3"], "floats": ["float_*"]}
+STARTS = [str(day.date()) for day in pd.date_range("2004-03-01", periods=20, freq="13D")]
+LEAD = "40D"
+TRIED: dict[str, dict[str, list[Any]]] = {
+    "oi": {"background.spread": [1.0, 1.5, 2.0], "background.length": [1.0, 2.0, 3.0]},
+    "3dvar": {"background.spread": [1.0, 1.5, 2.0], "background.length": [1.0, 2.0, 3.0]},
+    "4dvar": {"background.spread": [1.0, 1.5], "background.length": [1.0, 2.0]},
+    "letkf": {"inflation.rtps": [0.5, 0.7, 0.9], "localisation.thetao.km": [300.0, 500.0]},
+}
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("--to", type=Path, default=Path("runs/results"))
+    parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parse.add_argument("--methods", nargs="+", default=[FREE, *EVERY], choices=[FREE, *EVERY])
+    parse.add_argument("--tune", choices=list(TRIED))
+    given = parse.parse_args()
+    if given.tune:
+        tune(Work(given.to, given.seeds[0]), given.tune)
+        return
+    for seed in given.seeds:
+        work = Work(given.to, seed)
+        for method in given.methods:
+            began = time.perf_counter()
+            work.year(method)
+            print(f"{method}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
+        if seed == given.seeds[0]:
+            for name, platforms in DENIED.items():
+                work.year("learned", without=platforms, name=f"learned without {name}")
+            work.identical_twin()
+        work.forecasts("truth", None)
+
+
+class Work:
+    """What is done for one seed, in `assimilation/` below the folder of the results."""
+
+    def __init__(self, to: Path, seed: int):
+        self.to, self.seed, self.runs = to / "assimilation", seed, to / "runs"
+        self.to.mkdir(exist_ok=True)
+        places = demo.places(to / "ocean")
+        self.ds = ox.open(str(places.ocean), str(places.atmosphere))
+        self.run = self.runs / f"hybrid_{seed}"
+        self.model: Model = ox.load(self.run)
+
+    def place(self, name: str, ending: str) -> Path:
+        return self.to / f"{name.replace(' ', '_')}_{self.seed}{ending}"
+
+    def observations(self, period: tuple[str, str], truth: xr.Dataset | None = None, name: str = "") -> xr.Dataset:
+        """What is observed of the truth; altimetry as means of seven along a track."""
+        path = self.place(f"observations_{name}{period[0][:4]}", ".zarr")
+        if not path.exists():
+            ox.observe(self.ds if truth is None else truth, NETWORK, time=slice(*period), seed=self.seed, to=path)
+        table = ox.open(str(path))
+        high = np.isin(
+            table.platform.values, [c for c, word in meanings(table.platform.attrs).items() if word in ALTIMETERS]
+        )
+        tracks = superobservations(table.isel(obs=high), along=7)
+        return observations.concatenate([table.isel(obs=~high), tracks])
+
+    def errors(self) -> Path:
+        """Of the background: how far forecasts of five days go astray in the training years."""
+        path = self.place("errors", ".nc")
+        if not path.exists():
+            background_errors(
+                self.model, self.ds, period=slice(*demo.TRAINING), method="errors", lead="5D", residuals=100, to=path
+            )
+        return path
+
+    def analyses(
+        self, method: str | Mapping[str, Any], obs: xr.Dataset, period: tuple[str, str], **more: Any
+    ) -> xr.Dataset:
+        """The cycle of one method from climatology."""
+        step = "5D" if method == METHODS["4dvar"] else "1D"
+        window = slice(*period, step)
+        return ox.assimilate(
+            self.model, obs, background=self.ds, time=window, method=method, errors=self.errors(), start="climatology",
+            seed=self.seed, **more,
+        )  # fmt: skip
+
+    def year(self, method: str, without: list[str] | None = None, name: str | None = None) -> None:
+        """The year of one method: scores of its analyses, what its innovations say, and forecasts from it."""
+        name = name or method
+        if self.place(name, "_forecasts.nc").exists():
+            return
+        obs = self.observations(YEAR)
+        kept = withheld(obs)
+        store = self.place(name, ".zarr")
+        if not store.exists():
+            used, how = (obs.isel(obs=slice(0)), "oi") if method == FREE else (obs, self.how(method))
+            keep_back = withheld_names(obs) + matching(obs, without or [])
+            more: dict[str, Any] = {"withhold": keep_back} if method != FREE else {}
+            self.analyses(how, used, YEAR, to=store, resume=True, **more)
+        an = ox.open(str(store))
+        if not self.place(name, "_scores.nc").exists():
+            keep(analysis_scores(an, self.ds, variables=VARIABLES, sites=kept), self.place(name, "_scores.nc"))
+        if method != FREE:
+            keep(ox.innovations(an, obs, by=("variable",)), self.place(name, "_innovations.nc"))
+        self.forecasts(name, an)
+        shutil.rmtree(store)
+
+    def how(self, method: str) -> Any:
+        if method in METHODS:
+            return METHODS[method]
+        run = self.runs / f"{method}_{self.seed}"
+        if not (run / "weights.safetensors").exists():
+            config = ox.preset(LEARNED[method], forecaster=str(self.run), train=list(demo.TRAINING), seed=self.seed)
+            ox.train(config, self.ds, run, resume=True)
+        return run
+
+    def forecasts(self, name: str, an: xr.Dataset | None) -> None:
+        """Forty days from analyses, or from the truth: errors, and the skill in exceeding the heatwave threshold."""
+        path = self.place(name, "_forecasts.nc")
+        if path.exists():
+            return
+        start = self.ds if an is None else xr.merge([an[list(self.model.task.prognostic.names)], self.forcing()])
+        fc = ox.forecast(self.model, start, STARTS, LEAD, forcing="observed")[["thetao", "zos", "uo"]]
+        scores = ox.score(fc, self.ds, metrics=["rmse"], references=False)
+        surface = {name: fc.thetao.isel(depth=0, drop=True)}
+        sst = self.ds.thetao.isel(depth=0, drop=True)
+        limits = ox.heatwaves.threshold(sst.sel(time=slice(*demo.TRAINING)).load(), baseline=("2001", "2003"))
+        skill = ox.heatwaves.skill(surface, sst.sel(time=slice("2004", "2005")).load(), limits, of="exceedance")
+        keep(xr.merge([scores, skill.sel(model=name, category="Moderate", drop=True)], compat="override"), path)
+
+    def forcing(self) -> xr.Dataset:
+        return self.ds[list(self.model.task.forcing.names)]
+
+    def identical_twin(self) -> None:
+        """The bound that flatters: the truth is a run of the model itself."""
+        name = "letkf identical twin"
+        if self.place(name, "_scores.nc").exists():
+            return
+        path = self.place("own_run", ".zarr")
+        if not path.exists():
+            fc = ox.forecast(self.model, self.ds, YEAR[0], "364D", forcing="observed", analysis=True)
+            own = fc.isel(init_time=0, drop=True).drop_vars("lead_time").swap_dims(lead_time="time")
+            own.assign_coords(time=self.ds.time.sel(time=slice(*YEAR)).values).to_zarr(path)
+        truth = ox.open(str(path))
+        obs = self.observations(YEAR, truth, "of_itself_")
+        an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=withheld_names(obs))
+        keep(analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs)), self.place(name, "_scores.nc"))
+
+
+def matching(table: xr.Dataset, patterns: list[str]) -> list[str]:
+    """The platforms of a table whose names match a pattern such as `float_1*`."""
+    names = meanings(table.platform.attrs).values()
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def withheld_names(table: xr.Dataset) -> list[str]:
+    """The platforms that are never assimilated."""
+    return matching(table, WITHHELD)
+
+
+def withheld(table: xr.Dataset) -> xr.Dataset:
+    """Their observations."""
+    codes = [code for code, name in meanings(table.platform.attrs).items() if name in withheld_names(table)]
+    return table.isel(obs=np.isin(table.platform.values, codes))
+
+
+def keep(table: xr.Dataset, path: Path) -> None:
+    """Write a table, if it is not there."""
+    if not path.exists():
+        with files.replacing(path) as building:
+            table.to_netcdf(building)
+
+
+def tune(work: Work, method: str) -> None:
+    """Print, for every combination of TRIED, the errors of the second half of a trial and what its innovations say."""
+    obs = work.observations(TRIAL)
+    words = TRIED[method]
+    for values in itertools.product(*words.values()):
+        settings = dict(zip(words, values, strict=True))
+        began = time.perf_counter()
+        an = work.analyses(override(METHODS[method], settings), obs, TRIAL, withhold=withheld_names(obs))
+        half = an.sizes["time"] // 2
+        rmse = analysis_scores(an, work.ds, variables=VARIABLES).isel(time=slice(half, None)).mean("time")
+        chi = float(an.chi_squared.isel(time=slice(half, None)).mean())
+        print(
+            f"{settings}: sst {float(rmse.thetao_rmse[0]):.3f} °C, T(222 m) {float(rmse.thetao_rmse[-1]):.3f} °C, "
+            f"zos {100 * float(rmse.zos_rmse):.2f} cm, u {100 * float(rmse.uo_rmse[0]):.2f} cm/s, χ²/p {chi:.2f}, "
+            f"spread/error {float(an.spread_over_error.isel(time=slice(half, None)).mean()):.2f}, "
+            f"{time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
