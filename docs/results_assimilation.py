@@ -146,8 +146,7 @@ class Work:
         store = self.place(name, ".zarr")
         if not store.exists():
             used, how = (obs.isel(obs=slice(0)), "oi") if method == FREE else (obs, self.how(method))
-            keep_back = withheld_names(obs) + matching(obs, without or [])
-            more: dict[str, Any] = {"withhold": keep_back} if method != FREE else {}
+            more: dict[str, Any] = {} if method == FREE else {"withhold": [*WITHHELD, *(without or [])]}
             self.analyses(how, used, YEAR, to=store, resume=True, **more)
         an = ox.open(str(store))
         if not self.place(name, "_scores.nc").exists():
@@ -162,7 +161,8 @@ class Work:
             return METHODS[method]
         run = self.runs / f"{method}_{self.seed}"
         if not (run / "weights.safetensors").exists():
-            config = ox.preset(LEARNED[method], forecaster=str(self.run), train=list(demo.TRAINING), seed=self.seed)
+            config = ox.preset(LEARNED[method], forecaster=str(self.run), train=list(demo.TRAINING),
+                               withheld=list(demo.WITHHELD), seed=self.seed)  # fmt: skip
             ox.train(config, self.ds, run, resume=True)
         return run
 
@@ -195,24 +195,14 @@ class Work:
             own.assign_coords(time=self.ds.time.sel(time=slice(*YEAR)).values).to_zarr(path)
         truth = ox.open(str(path))
         obs = self.observations(YEAR, truth, "of_itself_")
-        an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=withheld_names(obs))
+        an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=WITHHELD)
         keep(analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs)), self.place(name, "_scores.nc"))
 
 
-def matching(table: xr.Dataset, patterns: list[str]) -> list[str]:
-    """The platforms of a table whose names match a pattern such as `float_1*`."""
-    names = meanings(table.platform.attrs).values()
-    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
-
-
-def withheld_names(table: xr.Dataset) -> list[str]:
-    """The platforms that are never assimilated."""
-    return matching(table, WITHHELD)
-
-
 def withheld(table: xr.Dataset) -> xr.Dataset:
-    """Their observations."""
-    codes = [code for code, name in meanings(table.platform.attrs).items() if name in withheld_names(table)]
+    """The observations that are never assimilated."""
+    names = meanings(table.platform.attrs)
+    codes = [code for code, name in names.items() if any(fnmatch(name, pattern) for pattern in WITHHELD)]
     return table.isel(obs=np.isin(table.platform.values, codes))
 
 
@@ -230,7 +220,7 @@ def tune(work: Work, method: str) -> None:
     for values in itertools.product(*words.values()):
         settings = dict(zip(words, values, strict=True))
         began = time.perf_counter()
-        an = work.analyses(override(METHODS[method], settings), obs, TRIAL, withhold=withheld_names(obs))
+        an = work.analyses(override(METHODS[method], settings), obs, TRIAL, withhold=WITHHELD)
         half = an.sizes["time"] // 2
         rmse = analysis_scores(an, work.ds, variables=VARIABLES).isel(time=slice(half, None)).mean("time")
         chi = float(an.chi_squared.isel(time=slice(half, None)).mean())

@@ -95,7 +95,7 @@ class LearnedAnalysis(nn.Module):
         self.task, self.geometry, self.channels = task, geometry, task.prognostic
         self.lengths, self.sweeps, size = lengths, sweeps, len(self.channels)
         further = (len(lengths) + self.beside) * size
-        self.network = NamedNetwork(net, task, geometry, statistics, further=further, maps=4)
+        self.network = NamedNetwork(net, task, geometry, statistics, further=further, maps=4, instant=True)
         self.straight = silent(Conv(len(lengths) * size, size, geometry.periodic, bias=False))
         spread = self._constant(statistics, "std")
         self.register_buffer("spread", spread, persistent=False)

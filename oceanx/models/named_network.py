@@ -41,6 +41,8 @@ class NamedNetwork(nn.Module):
         How many channels `forward` is given in `more`, of unit variance and 0 on land.
     maps
         How many maps it writes of every variable and level; `written` gives more than one.
+    instant
+        Whether it is of one moment: it sees the forcing at the step's beginning alone, and no change of climatology.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class NamedNetwork(nn.Module):
         forced: bool = True,
         further: int = 0,
         maps: int = 1,
+        instant: bool = False,
     ):
         super().__init__()
         self.task, self.geometry, self.hints = task, geometry, hints
         self.reads, self.forced = task.prognostic.only(reads or task.prognostic.names), forced
+        self.moments = 1 if instant else 2
         self.writes = task.prognostic.only(writes or task.prognostic.names)
         depth = task.prognostic.levels
         for name in task.names:
@@ -70,7 +74,9 @@ class NamedNetwork(nn.Module):
             if task.anomalies:
                 for kind in ("mean", "std"):
                     self._keep(f"{name}{CLIMATOLOGY}_{kind}", statistics)
-        read = len(self.reads) * (3 if task.anomalies and forced else 1) + (2 * len(task.forcing) if forced else 0)
+        read = len(self.reads)
+        if forced:
+            read += self.moments * (len(task.forcing) + (len(self.reads) if task.anomalies else 0))
         read += sum(depth(name) for name in hints) + further + len(geometry.mask) + 2
         self.net = net.build(read, maps * len(self.writes), geometry)
         self.bf16 = False  # training may have the network computed in bfloat16; what is around it never is
@@ -91,7 +97,7 @@ class NamedNetwork(nn.Module):
         """What the network says of all it reads, in no unit yet, and on land too."""
         features = [self._standard(name, state[name], forcing.now) for name in self.reads.names]
         if self.forced:
-            for fields in forcing:
+            for fields in forcing[: self.moments]:
                 features += [self._standard(name, fields[name], fields) for name in self.task.forcing.names]
             if self.task.anomalies:
                 features += self._season(forcing)
@@ -132,7 +138,8 @@ class NamedNetwork(nn.Module):
             key = name + CLIMATOLOGY
             now, later = forcing.now[key], forcing.next[key]
             features.append((now - self._value(f"{key}_mean")) / self._value(f"{key}_std") * self._wet(name))
-            features.append(self._scaled(name, later - now))
+            if self.moments > 1:
+                features.append(self._scaled(name, later - now))
         return features
 
     def _static(self, like: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from .interpolation import ABOVE, LEAST, Weights, When, at_times, weights
 from .labels import wet_cells
 from .observations import check
 
+AT_ONCE = 64 * 2**20  # bytes of fields that are read together
+
 
 def equivalents(
     ds: xr.Dataset,
@@ -112,14 +114,18 @@ def _between(
     """Shares of the fields (obs, 2) along one dimension, each of which is read once: (obs, 1)."""
     result = np.where(share.any(axis=1), 0.0, np.nan)
     needed = np.unique(near[share > 0])
-    for done, step in enumerate(needed):
-        values = v.isel({dim: step})
-        for side in range(2):
-            rows = np.flatnonzero((near[:, side] == step) & (share[:, side] > 0))
-            if rows.size:
-                result[rows] += share[rows, side] * _applied(place.rows(rows), values)
+    together = max(1, AT_ONCE // (8 * max(1, v.isel({dim: 0}).size)))
+    for first in range(0, len(needed), together):
+        some = needed[first : first + together]
+        fields = v.isel({dim: some}).load()  # a lazy one is looked through anew for every part of it
+        for number, step in enumerate(some):
+            values = fields.isel({dim: number})
+            for side in range(2):
+                rows = np.flatnonzero((near[:, side] == step) & (share[:, side] > 0))
+                if rows.size:
+                    result[rows] += share[rows, side] * _applied(place.rows(rows), values)
         if progress:
-            progress(f"{v.name} at observations", done + 1, len(needed))
+            progress(f"{v.name} at observations", first + len(some), len(needed))
     return result[:, None]
 
 

@@ -8,8 +8,8 @@ Of a few observations both are computed. Of many,
 with σ the background's standard deviation at cells (too much where H averages over cells that know little of each
 other), λ and q what conjugate gradients have found of Gᵀ G, and r what they leave of diag(H B Hᵀ), all in units of σo.
 f makes the influence add up to the trace of H K, of which ξᵀ H K ξ is an unbiased estimate for random signs ξ, at the
-price of one more minimisation for each ξ; without any it is 1, as if every observation saw its share of r alone, and
-the influence is too large. Where the iterations have found everything there is no r, and the variances are exact.
+price of one more minimisation for each ξ; without any it is unknown, and so is the influence. Where the iterations have
+found everything there is no r, and the variances are exact.
 
 References
 ----------
@@ -61,7 +61,7 @@ class Variances(Config):
     exact
         Up to so many observations they are exact, at the price of as many tangents and adjoints.
     draws
-        How many minimisations more, of more observations, tell how much they say in all.
+        How many minimisations more, of more observations, tell how much they say in all; of none that is not told.
     """
 
     exact: NonNegativeInt = 100
@@ -112,16 +112,14 @@ def diagnosed(
         seen = solved(told, std, torch.zeros_like(std))
         return Diagnosed(told.diagonal().clone(), seen.analysed_variance, seen.influence, numbers)
     variance = persisted(window.observed.operator)(spread)[0].double().square()
-    if found.ritz is None:
+    if found.ritz is None or not how.draws:
         return Diagnosed(variance, None, None, numbers)
     images = found.ritz.seen.double().square()
     known = (images / (1 + found.ritz.values.double()[:, None])).sum(0)
     rest = (variance / std**2 - images.sum(0)).clamp(min=0)
     alone = rest / (1 + rest)
-    share = 1.0
-    if how.draws and alone.any():
-        trace = _trace(linear, window.seed, how.draws, minimise)
-        share = min(max((trace - float(known.sum())) / float(alone.sum()), 0.0), 1.0)
+    trace = _trace(linear, window.seed, how.draws, minimise) if alone.any() else 0.0
+    share = min(max((trace - float(known.sum())) / max(float(alone.sum()), 1e-300), 0.0), 1.0)
     influence = known + share * alone
     return Diagnosed(variance, influence * std**2, influence, numbers)
 

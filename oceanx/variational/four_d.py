@@ -106,7 +106,8 @@ class FourDVar(Still):
     def _minimised(self, problem: Problem) -> Minimum:
         config = self.config
         if config.minimiser == "gauss_newton":
-            return gauss_newton(problem.about, config.loops, config.iterations, config.tolerance, lanczos=True)
+            lanczos = config.variances.draws > 0
+            return gauss_newton(problem.about, config.loops, config.iterations, config.tolerance, lanczos)
         start = problem.nothing()
         v, costs = quasi_newton(problem.cost, start, config.iterations, config.tolerance)
         slopes = tuple(float(problem.cost(at)[1].norm()) for at in (start, v))

@@ -69,10 +69,11 @@ class ThreeDVar(Still):
         refuse_unknown(self.covariance, window.observed.operator)
         covariance = self.covariance.about(background)
         linear = linearised(covariance, background, window)
-        found = self._minimum(linear, lanczos=len(window.observed) > self.config.variances.exact)
+        how = self.config.variances
+        found = self._minimum(linear, lanczos=how.draws > 0 and len(window.observed) > how.exact)
         increment = fitted(covariance.root(found.v), background)
         spread = self._spread.of(covariance)
-        seen = diagnosed(found, linear, window, spread, self.config.variances, self._minimum)
+        seen = diagnosed(found, linear, window, spread, how, self._minimum)
         return Analysis(increment, *seen.variances, float(found.twice_cost[0]), seen.influence, seen.numbers)
 
     def _minimum(self, linear: Linear, lanczos: bool = False) -> Minimum:

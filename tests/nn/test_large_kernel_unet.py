@@ -7,8 +7,8 @@ import pytest
 import torch
 import toy_tensors as toy
 from pydantic import ValidationError
-from toy_nets import SMALL
 from torch.nn.functional import conv2d, pad
+from toy_nets import SMALL
 
 from oceanx.nn.large_kernel_unet import (
     EdgeConv,

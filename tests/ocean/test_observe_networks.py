@@ -21,6 +21,7 @@ from oceanx.ocean.observing.networks import PRESETS, networks
 from oceanx.ocean.observing.sampling import Sampling, places
 from oceanx.ocean.observing.sea import Sea, vectors, wrapped
 from oceanx.vocabulary.constants import EARTH_RADIUS
+from oceanx.vocabulary.errors import InputError
 
 DAYS = np.arange("2004-01-01", "2004-03-01", dtype="datetime64[D]")
 KM = EARTH_RADIUS / 1e3
@@ -343,3 +344,14 @@ def test_ox_observe_is_what_networks_say(grid):
     made = networks("sst+argo", ds.data_vars)
     a, b = ox.observe(ds, made, seed=1), ox.observe(ds, "sst+argo", seed=1)
     xr.testing.assert_identical(a, b)
+
+
+def test_cells_after_others_are_those_that_these_leave(grid, sea):
+    """The same lots: none twice, and all together are the sea."""
+    first = Sampling(networks({"kind": "cells", "number": 7}), grid, seed=3)
+    rest = Sampling(networks({"kind": "cells", "number": sea.cells.size - 7, "after": 7}), grid, seed=3)
+    for day in DAYS[:3]:
+        both = [cells(sea, each.on([day])) for each in (first, rest)]
+        np.testing.assert_array_equal(np.sort(np.concatenate(both)), sea.cells)
+    with pytest.raises(InputError, match="after 8; the grid has"):
+        Sampling(networks({"kind": "cells", "number": sea.cells.size - 7, "after": 8}), grid, seed=3)
