@@ -28,13 +28,13 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, gelu, interpolate
+from torch.nn.functional import avg_pool2d, conv2d, gelu
 
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.config import Config
 
 from .fourier import precise
-from .layers import Conv, silent, wrap
+from .layers import Conv, finer, silent, wrap
 
 # ∂/∂x, ∂/∂y and ∇² on 3 × 3 cells, of the size of a 3 × 3 kernel's usual weights.
 SLOPES = torch.tensor(
@@ -109,15 +109,8 @@ class LargeKernelUNet(nn.Module):
             skips.append(x)
         x = x + self.spread(self.blocks(self.gather(_together(skips))))
         for level, skip in zip(self.up, reversed(skips[:-1]), strict=True):
-            x = level(torch.cat([self._finer(x, skip.shape[-2:]), skip], dim=1))
+            x = level(torch.cat([finer(x, skip.shape[-2:], self.periodic), skip], dim=1))
         return self.head(x).contiguous()
-
-    def _finer(self, x: Tensor, size: torch.Size) -> Tensor:
-        """The map on a grid twice as fine, less the row or column that pooling added to an odd one."""
-        x = wrap(x) if self.periodic else x
-        x = interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        x = x[..., 2:-2] if self.periodic else x
-        return x[..., : size[0], : size[1]]
 
 
 class Level(nn.Module):

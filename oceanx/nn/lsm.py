@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import gelu, interpolate, max_pool2d, relu
+from torch.nn.functional import gelu, max_pool2d, relu
 
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.config import Config
 
-from .layers import Conv, padded, silent, wrap
+from .layers import Conv, finer, padded, silent
 from .tokens import attend, split_heads
 
 
@@ -95,13 +95,9 @@ class LSM(nn.Module):
         scales = [latent(scale) for latent, scale in zip(self.latent, scales, strict=True)]
         x = scales.pop()
         for block in self.up:
-            x = block(torch.cat([scales.pop(), self._finer(x)], dim=1))
+            skip = scales.pop()
+            x = block(torch.cat([skip, finer(x, skip.shape[-2:], self.periodic)], dim=1))
         return self.head(gelu(self.project(self.mix(x))))[..., :rows, :columns]
-
-    def _finer(self, x: Tensor) -> Tensor:
-        x = wrap(x) if self.periodic else x
-        x = interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return x[..., 2:-2] if self.periodic else x
 
 
 class Block(nn.Module):

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, gelu, interpolate
+from torch.nn.functional import avg_pool2d, gelu
 
 from oceanx.tensors.geometry import Geometry
 from oceanx.vocabulary.config import Config
 
-from .layers import Conv, silent, wrap
+from .layers import Conv, finer, silent
 
 
 class UNetConfig(Config):
@@ -65,15 +65,8 @@ class UNet(nn.Module):
         skips.pop()
         for block in self.up:
             skip = skips.pop()
-            x = block(torch.cat([self._finer(x, skip.shape[-2:]), skip], dim=1))
+            x = block(torch.cat([finer(x, skip.shape[-2:], self.periodic), skip], dim=1))
         return self.head(x).contiguous()
-
-    def _finer(self, x: Tensor, size: torch.Size) -> Tensor:
-        """The map on a grid twice as fine, less the row or column that pooling added to an odd one."""
-        x = wrap(x) if self.periodic else x
-        x = interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        x = x[..., 2:-2] if self.periodic else x
-        return x[..., : size[0], : size[1]]
 
 
 class Block(nn.Module):

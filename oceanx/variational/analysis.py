@@ -88,7 +88,8 @@ class Analysis:
     analysed_variance
         diag(H A Hᵀ), likewise.
     chi_squared
-        dᵀ (H B Hᵀ + R)⁻¹ d, which is p on average where B and R are true; None where unknown.
+        dᵀ (H B Hᵀ + R)⁻¹ d, which is p on average where B and R are true; of local and learned analyses, which know
+        variances alone, Σ d² / (σb² + σo²), which is p likewise, but scatters more. None where unknown.
     influence
         Degrees of freedom for signal of each observation, diag(H K) `[obs]`; None where unknown.
     numbers

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from oceanx.data.writing.unfinished import alone_for_a_moment, held, manifest_of, write_json
+from oceanx.data.writing.unfinished import alone_for_a_moment, held, manifest_of, to_disk, write_json
 from oceanx.ocean import labels
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
@@ -54,12 +54,12 @@ class ForecastStore:
         """Write the values (member, start, lead, …) of one variable at some leads."""
         array = self._arrays[name]
         at = (*block, leads) if self._before_lead() == 2 else (block.starts, leads)
-        with _disk(self.work):
+        with to_disk(self.work):
             array[at] = values.reshape(tuple(i.stop - i.start for i in at) + array.shape[len(at) :])
 
     def note(self, block: Block) -> None:
         """Note a block as complete."""
-        with _disk(self.work):
+        with to_disk(self.work):
             self._note(block).touch()
 
     def publish(self) -> xr.Dataset | None:
@@ -71,7 +71,7 @@ class ForecastStore:
                 found = self._complete()
                 if not found.complete.all():
                     return found
-                with _disk(self.work):
+                with to_disk(self.work):
                     publish(self.work / "store", self.target)
                 files.remove(self.work)
         except FileNotFoundError:
@@ -156,7 +156,7 @@ def unfinished(
                         files.remove(work)
                     store = None
                 else:
-                    with _disk(work):
+                    with to_disk(work):
                         begun = _begun(work, template, layout, resume=resume or share.of > 1, overwrite=overwrite)
                     store = ForecastStore(target, template, begun, share)
         except FileNotFoundError:
@@ -193,20 +193,6 @@ def _begun(work: Path, template: xr.Dataset, layout: Layout, *, resume: bool, ov
     sizes = template.sizes.get("member", 1), template.sizes["init_time"]
     write_json(work / "manifest.json", {"forecast": mine, "layout": layout, "sizes": sizes})
     return layout
-
-
-@contextmanager
-def _disk(work: Path) -> Iterator[None]:
-    """What the disk refuses is said in a line."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(
-            f"{work}: cannot be written ({error.strerror or error}); mend that, or free some space, and run the same "
-            "again with resume (--resume): it goes on where it stopped"
-        ) from None
 
 
 def _chunks(variable: xr.DataArray, layout: Layout) -> tuple[int, ...]:

@@ -82,6 +82,20 @@ def taken_up(work: Path, key: Mapping[str, Any], resume: bool, *, clean: bool = 
     return date
 
 
+@contextmanager
+def to_disk(work: Path) -> Iterator[None]:
+    """What the disk refuses is said in a line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{work}: cannot be written ({error.strerror or error}); mend that, or free some space, and run the same "
+            "again with resume (--resume): it goes on where it stopped"
+        ) from None
+
+
 def manifest_of(work: Path) -> dict[str, Any]:
     """What an unfinished store is to become; empty if nobody can tell."""
     try:

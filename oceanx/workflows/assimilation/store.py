@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from oceanx.data.shelf.stores import open_store
-from oceanx.data.writing.unfinished import held, manifest_of, write_json
+from oceanx.data.writing.unfinished import held, manifest_of, to_disk, write_json
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
@@ -111,7 +111,7 @@ class AnalysisStore:
 
     def write(self, span: Span, maps: Values, numbers: Values, columns: Values) -> None:
         """What belongs to a window: fields go to the store, all else to a file of its own."""
-        with _disk(self.work):
+        with to_disk(self.work):
             for name, values in maps.items():
                 self._arrays[name][_place(self.template[name], span)] = values
             small = {name: values for name, _, values in _in_place(span, 0, numbers, columns)}
@@ -125,7 +125,7 @@ class AnalysisStore:
         """Note what the next window begins from: from here the cycle is taken up again."""
         path = self.work / "done" / "restart.safetensors"
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in restart.tensors.items()}
-        with _disk(self.work):
+        with to_disk(self.work):
             save_file(tensors, str(path.with_suffix(".new")), metadata={"window": str(restart.window)})
             os.replace(path.with_suffix(".new"), path)
 
@@ -135,7 +135,7 @@ class AnalysisStore:
 
     def publish(self, attrs: Mapping[str, str]) -> xr.Dataset:
         """Gather what every window said, give the store its name, and open it."""
-        with _disk(self.work):
+        with to_disk(self.work):
             small = self._small.made
             for name, v in small.data_vars.items():
                 if v.size and name not in _LAID_OUT and name in self._arrays:
@@ -195,7 +195,7 @@ def unfinished(
     target = files.refuse_existing(to, overwrite=overwrite)
     work = files.partial(target)
     with held(work):
-        with _disk(work):
+        with to_disk(work):
             _begun(work, template, resume=resume, overwrite=overwrite)
         try:
             yield AnalysisStore(target, template)
@@ -266,17 +266,3 @@ def _chunks(variable: xr.DataArray) -> tuple[int, ...]:
     if variable.dims == ("obs",):
         return (max(1, min(ROWS, variable.size)),)
     return tuple(1 if dim in ("member", "time") and variable.ndim > 1 else size for dim, size in variable.sizes.items())
-
-
-@contextmanager
-def _disk(work: Path) -> Iterator[None]:
-    """What the disk refuses is said in a line."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(
-            f"{work}: cannot be written ({error.strerror or error}); mend that, or free some space, and run the same "
-            "again with resume (--resume): it goes on where it stopped"
-        ) from None
