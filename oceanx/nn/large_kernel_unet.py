@@ -139,7 +139,7 @@ class EdgeConv(nn.Module):
         self.plain = Conv(channels_in, channels_out, periodic)
         self.before = nn.Conv2d(channels_in, inside, 1, bias=False)
         self.after = Conv(inside, channels_out, periodic, bias=False)
-        self.mixtures = nn.ModuleList(nn.Conv2d(channels_in, channels_out, 1, bias=False) for _ in SLOPES)
+        self.mixtures = nn.Conv2d(channels_in, len(SLOPES) * channels_out, 1, bias=False)
         self.scales = nn.Parameter(torch.full((len(SLOPES), channels_out), 0.1))
         self.register_buffer("slopes", SLOPES.clone(), persistent=False)
 
@@ -150,8 +150,8 @@ class EdgeConv(nn.Module):
         """The sum of all branches, as one kernel."""
         total = self.plain.conv.weight
         total = total + torch.einsum("omyx,mi->oiyx", self.after.conv.weight, self.before.weight[..., 0, 0])
-        for mixture, scale, slope in zip(self.mixtures, self.scales, self.slopes, strict=True):
-            mixed = mixture.get_parameter("weight")[..., 0, 0]
+        mixtures = self.mixtures.weight[..., 0, 0].chunk(len(SLOPES))
+        for mixed, scale, slope in zip(mixtures, self.scales, self.slopes, strict=True):
             total = total + (scale[:, None] * mixed)[..., None, None] * slope
         return total
 

@@ -87,17 +87,19 @@ class Rollouts:
         return np.stack([self._kept(name, field) for field in fields], axis=1)
 
     def _refuse_alike(self, state: State, starts: np.ndarray, members: np.ndarray) -> None:
-        """`InputError` where a member begins as the first one does, which another block may hold."""
-        others = np.flatnonzero(members > 0)
+        """`InputError` where a member begins as the first one of its model does, which another block may hold."""
+        shared = self.model(int(members[0]))
+        first = next(member for member in range(int(members[0]) + 1) if self.model(member) is shared)
+        others = np.flatnonzero(members > first)
         if not len(others):
             return
         each, which = np.unique(starts, return_inverse=True)
-        first = self.begin(each, np.zeros(len(each), int)) if members[0] else state
+        begun = state if members[0] == first else self.begin(each, np.full(len(each), first))
         for row in others:
-            if all(torch.equal(field[row], first[name][which[row]]) for name, field in state.items()):
+            if all(torch.equal(field[row], begun[name][which[row]]) for name, field in state.items()):
                 raise InputError(
-                    f"members: {members[row]} begins on {starts[row]} as 0 does, and nothing differs in their steps; "
-                    "choose another ensemble, or a larger amplitude"
+                    f"members: {members[row]} begins on {starts[row]} as {first} does, and nothing differs in their "
+                    "steps; choose another ensemble, or a larger amplitude"
                 )
 
     def _kept(self, name: str, field: Tensor) -> np.ndarray:

@@ -38,9 +38,7 @@ def test_the_branches_one_by_one_are_the_one_convolution(periodic: bool) -> None
         sides = torch.cat([field[..., -1:], field, field[..., :1]], -1) if periodic else pad(field, (1, 1))
         return pad(sides, (0, 0, 1, 1))
 
-    east = beyond(layer.mixtures[0](x))
-    north = beyond(layer.mixtures[1](x))
-    bend = beyond(layer.mixtures[2](x))
+    east, north, bend = (beyond(mixed) for mixed in layer.mixtures(x).chunk(3, dim=1))
     rows = [east[..., i : i + 6, :] for i in range(3)]
     slope_x = rows[0] + 2 * rows[1] + rows[2]
     columns = [north[..., i : i + 8] for i in range(3)]

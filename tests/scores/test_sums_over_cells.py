@@ -70,7 +70,7 @@ def test_threads_do_not_change_a_bit(monkeypatch):
     alone = moments(*stacks, np.arange(3), wet, Weights(weights))
     monkeypatch.setattr(kernel, "_FEW", -1)
     for cores in (1, 2, 5, 50):
-        monkeypatch.setattr(kernel, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(kernel, "cores", lambda cores=cores: cores)
         again = moments(*stacks, np.arange(3), wet, Weights(weights))
         for name, sums in alone.items():
             np.testing.assert_array_equal(again[name], sums)
