@@ -27,7 +27,7 @@ from oceanx.workflows import runs
 from oceanx.workflows.assimilation import analysis_training
 from oceanx.workflows.assimilation.analysis_config import AnalysisTraining
 from oceanx.workflows.assimilation.analysis_cycles import Cycles
-from oceanx.workflows.assimilation.analysis_pool import Pool, Trajectories
+from oceanx.workflows.assimilation.analysis_pool import UNBORN, Pool, Trajectories
 from oceanx.workflows.assimilation.analysis_sources import Reality, Twin
 from oceanx.workflows.assimilation.analysis_training import fine_tune
 from oceanx.workflows.assimilation.learned import LearnedConfig
@@ -108,15 +108,15 @@ def test_interrupted_and_gone_on_with_it_ends_with_the_same_bits(
     class KilledError(Exception):
         pass
 
-    refuse = analysis_training._refuse_divergence
+    astray = analysis_training._astray
 
-    def killed_at_the_fourth(loss: float, norm: float, checkpoint: Any) -> None:
+    def killed_at_the_fourth(loss: float, norm: float, checkpoint: Any) -> bool:
         if checkpoint.iteration == 3:
             raise KilledError
-        refuse(loss, norm, checkpoint)
+        return astray(loss, norm, checkpoint)
 
     with monkeypatch.context() as patch:
-        patch.setattr(analysis_training, "_refuse_divergence", killed_at_the_fourth)
+        patch.setattr(analysis_training, "_astray", killed_at_the_fourth)
         with pytest.raises(KilledError):
             ox.train(small, ocean, tmp_path / "run")
     run = ox.train(small, ocean, tmp_path / "run", resume=True)
@@ -124,6 +124,28 @@ def test_interrupted_and_gone_on_with_it_ends_with_the_same_bits(
         one, other = runs.tensors(trained / name), runs.tensors(run / name)
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one if key != "seconds")
+
+
+def test_trajectories_that_go_astray_begin_again_and_teach_nothing(
+    small: AnalysisTraining, ocean: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[list[int]] = []
+    forget = Pool.forget
+
+    def noted(pool: Pool, rows: list[int]) -> None:
+        forget(pool, rows)
+        forgotten.append([row for row in range(len(pool)) if pool.tensors["time"][row] == UNBORN and row in rows])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "forget", noted)
+        patch.setattr(analysis_training, "_astray", lambda loss, norm, checkpoint: checkpoint.iteration in (1, 2))
+        run = ox.train(small, ocean, tmp_path / "run")
+    assert [len(rows) for rows in forgotten] == [small.batch_size[0]] * 2
+    assert run.about["iteration"] == small.total
+    with monkeypatch.context() as patch:
+        patch.setattr(analysis_training, "_astray", lambda loss, norm, checkpoint: checkpoint.iteration >= 1)
+        with pytest.raises(InputError, match=r"4 times in a row; lower learning_rate"):
+            ox.train(small, ocean, tmp_path / "other")
 
 
 def cycles(trained: Run, ocean: xr.Dataset, config: AnalysisTraining, untrained: bool = False) -> Cycles:

@@ -60,6 +60,10 @@ class Pool:
         for name, value in values.items():
             self.tensors[name][index] = value.detach().to(self.tensors[name])
 
+    def forget(self, rows: Sequence[int]) -> None:
+        """Some of them have not begun."""
+        self.tensors[_TIME][torch.as_tensor(list(rows))] = UNBORN
+
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

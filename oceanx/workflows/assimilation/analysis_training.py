@@ -33,6 +33,7 @@ from .analysis_setup import forecaster_of, prepare, resolved, training_days
 from .analysis_sources import Reality, Source, Twin
 from .learned import analysis_run
 
+LOST = 3  # times in a row that trajectories may go astray, and are begun again from climatology
 PATIENCE = 20  # iterations before the usual loss is known well enough to tell an explosion
 
 
@@ -49,7 +50,8 @@ def train_analysis(
     """The run folder of a trained analysis, as `train` makes it of a config of kind `analysis`.
 
     Every iteration takes some trajectories of a pool through `rollout` windows: what a network observes, the analysis,
-    the forecast to the next window. Its gradient goes back through all of them, and through the forecast model.
+    the forecast to the next window. Its gradient goes back through all of them, and through the forecast model. Where
+    that leaves for good, nothing is learned, and those trajectories begin again from climatology.
     Random numbers are those of the iteration, so that a run that is gone on with ends with the same bits on CPU.
 
     Parameters
@@ -143,6 +145,7 @@ def _trained(
     checkpoint.restore()
     pool.tensors = checkpoint.beside
 
+    astray = 0
     with Stopping() as stopping, Log(checkpoint, learned, progress) as log:
         for stage in config.stages:
             starts = source.starts(stage.rollout)
@@ -155,7 +158,14 @@ def _trained(
                 value.backward()
                 norm = float(nn.utils.clip_grad_norm_(learned.parameters(), config.clip))
                 loss_now = float(value.detach())
-                _refuse_divergence(loss_now, norm, checkpoint)
+                if _astray(loss_now, norm, checkpoint):
+                    astray += 1
+                    _refuse_divergence(loss_now, norm, checkpoint, astray)
+                    pool.forget(rows)
+                    checkpoint.advance(checkpoint.usual)
+                    log.row(stage, share, loss_now, norm, rate)
+                    continue
+                astray = 0
                 if stopping.asked or (checkpoint.iteration and checkpoint.iteration % config.checkpoint_every == 0):
                     checkpoint.save(stopping.asked)
                 if stopping.asked:
@@ -208,10 +218,16 @@ def _drawn(
     return rows, Trajectories(type(state)(fields), expected, time, network)
 
 
-def _refuse_divergence(loss: float, norm: float, checkpoint: Checkpoint) -> None:
+def _astray(loss: float, norm: float, checkpoint: Checkpoint) -> bool:
+    """Whether trajectories have left for where no forecast model comes back from: nothing is learned of them."""
     explodes = checkpoint.iteration >= PATIENCE and loss > checkpoint.config.explodes * max(abs(checkpoint.usual), 0.01)
-    if not math.isfinite(loss + norm) or explodes:
+    return not math.isfinite(loss + norm) or explodes
+
+
+def _refuse_divergence(loss: float, norm: float, checkpoint: Checkpoint, astray: int) -> None:
+    if astray > LOST or not checkpoint.iteration:
         raise InputError(
             f"{checkpoint.run}: iteration {checkpoint.iteration}: the loss is {loss:.4g} (gradient {norm:.4g}), else "
-            f"{checkpoint.usual:.4g}; lower learning_rate, or rollout to fewer windows. The last checkpoint stays"
+            f"{checkpoint.usual:.4g}, {astray} times in a row; lower learning_rate, or rollout to fewer windows. The "
+            "last checkpoint stays"
         )
