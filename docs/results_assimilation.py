@@ -47,11 +47,18 @@ NETWORK: dict[str, dict[str, Any]] = {
 ALTIMETERS = ("jason", "sentinel3", "saral")
 WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are never assimilated
 VARIABLES = ("thetao", "zos", "uo")
+SPREAD = {"thetao": 1.5, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
+STATIC = {"kind": "static", "spread": SPREAD, "balance": {"mixed_layer": True}}
+ADDITIVE = 0.45  # every day, so that five days add the errors of five: 5 ** -0.5
 METHODS: dict[str, dict[str, Any]] = {
-    "oi": {"kind": "oi"},
-    "3dvar": {"kind": "3dvar"},
-    "4dvar": {"kind": "4dvar"},
-    "letkf": {"kind": "letkf"},
+    "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "zos": 0.025}}},
+    "3dvar": {"kind": "3dvar", "tolerance": 0.01, "background": STATIC, "variances": {"draws": 0}},
+    "4dvar": {"kind": "4dvar", "loops": 1, "iterations": 12, "background": STATIC},
+    "letkf": {
+        "kind": "letkf",
+        "members": 40,
+        "inflation": {"rtps": 0.6, "additive": ADDITIVE, "samples": "samples"},
+    },
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
 FREE = "free run"
@@ -60,10 +67,10 @@ DENIED = {"sst": ["sst"], "altimeters": ["jason", "sentinel3"], "floats": ["floa
 STARTS = [str(day.date()) for day in pd.date_range("2004-03-01", periods=20, freq="13D")]
 LEAD = "40D"
 TRIED: dict[str, dict[str, list[Any]]] = {
-    "oi": {"background.spread": [1.0, 1.5, 2.0], "background.length": [1.0, 2.0, 3.0]},
-    "3dvar": {"background.spread": [1.0, 1.5, 2.0], "background.length": [1.0, 2.0, 3.0]},
-    "4dvar": {"background.spread": [1.0, 1.5], "background.length": [1.0, 2.0]},
-    "letkf": {"inflation.rtps": [0.5, 0.7, 0.9], "localisation.thetao.km": [300.0, 500.0]},
+    "oi": {"background.spread.thetao": [0.2, 0.3], "background.spread.zos": [0.02, 0.025]},
+    "3dvar": {"background.spread.thetao": [1.0, 1.5, 2.0], "background.spread.zos": [1.5, 2.0]},
+    "4dvar": {"background.spread.thetao": [1.0, 1.5], "background.spread.zos": [1.0, 2.0]},
+    "letkf": {"inflation.rtps": [0.3, 0.6], "inflation.additive": [0.3, ADDITIVE]},
 }
 
 

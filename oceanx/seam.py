@@ -38,7 +38,11 @@ def select(ds: xr.Dataset, channels: Channels) -> xr.Dataset:
             expected = "a volume" if name in channels.volume else "a surface"
             raise InputError(f"{name}: expected {expected} variable, found dimensions {ds[name].dims}")
     chosen = ds[list(channels.names)]
-    return chosen.isel(depth=levels(ds, channels.depth)) if channels.volume else chosen
+    if not channels.volume:
+        return chosen
+    found = levels(ds, channels.depth)
+    alongside = slice(found[0], found[-1] + 1)  # of levels that lie side by side a view: no copy of what is in memory
+    return chosen.isel(depth=alongside if found == list(range(len(ds.depth)))[alongside] else found)
 
 
 def levels(ds: xr.Dataset, depth: tuple[float, ...]) -> list[int]:

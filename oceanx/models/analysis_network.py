@@ -6,12 +6,13 @@ background's error as the network itself foretold it one window before. The netw
 log(σb² / σc²), with σc the climatological spread, beside the background's anomaly, the forcing, the season, the mask
 and latitude. The increment is
 
-    δx₁ = N₁ + (1 + N₂) W g(d)        δx_{i+1} = δx_i + (1 + N₂) W g(d − H δx_i)
+    x₁ = N₁ + (1 + N₂) W g(d)        x_{i+1} = x_i + (1 + N₂) W g(d − H δx_i)        δx_i = K x_i
 
-after some sweeps, with W a 3 × 3 convolution, which goes straight from observations to all variables: what is twice as
-far off is corrected twice as much, and in sweeps observations learn of each other. N₃ and N₄, each with half of the
-background's log(σ² / σc²), are that of the analysis and of the next background. δx is 0 while the network is untrained,
-and where nothing was observed in the whole window.
+after some sweeps. K is the identity, or adds to sea surface and currents what is in balance with the rest (`balance`),
+which the network then need not find by itself. W is a 3 × 3 convolution, which goes straight from observations to all
+variables: what is twice as far off is corrected twice as much, and in sweeps observations learn of each other. N₃ and
+N₄, each with half of the background's log(σ² / σc²), are that of the analysis and of the next background. δx is 0 while
+the network is untrained, and where nothing was observed in the whole window.
 
 References
 ----------
@@ -35,6 +36,7 @@ from oceanx.nn.registry import NetConfig
 from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields, Forcing, Increment, State, split, stack
+from oceanx.variational.balance import Balance, BalanceConfig
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import Config
 
@@ -55,16 +57,19 @@ class Said(NamedTuple):
 
 
 class AnalysisNetworkConfig(Config):
-    """A learned analysis in one pass of a network, the lengths L in cells, and how many sweeps there are."""
+    """A learned analysis in one pass of a network, the lengths L in cells, how many sweeps there are, and K if any."""
 
     kind: Literal["network"] = "network"
     net: NetConfig = UNetConfig()
     lengths: tuple[NonNegativeFloat, ...] = (0.0, 1.5, 4.0)
     sweeps: PositiveInt = 3
+    balance: BalanceConfig | None = None
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> LearnedAnalysis:
         """The analysis, untrained."""
-        return LearnedAnalysis(self.net, self.lengths, task, geometry, statistics, sweeps=self.sweeps)
+        return LearnedAnalysis(
+            self.net, self.lengths, task, geometry, statistics, sweeps=self.sweeps, balance=self.balance
+        )
 
 
 class LearnedAnalysis(nn.Module):
@@ -78,6 +83,8 @@ class LearnedAnalysis(nn.Module):
         Of the forecast model's training.
     sweeps
         How often W is applied to what is left of the departures.
+    balance
+        K, or None where the network is to find what goes together by itself.
     """
 
     beside = 2  # maps that the network reads of each variable and level beside g
@@ -90,9 +97,10 @@ class LearnedAnalysis(nn.Module):
         geometry: Geometry,
         statistics: Statistics,
         sweeps: int = 1,
+        balance: BalanceConfig | None = None,
     ):
         super().__init__()
-        self.task, self.geometry, self.channels = task, geometry, task.prognostic
+        self.task, self.geometry, self.channels, self.balance = task, geometry, task.prognostic, balance
         self.lengths, self.sweeps, size = lengths, sweeps, len(self.channels)
         further = (len(lengths) + self.beside) * size
         self.network = NamedNetwork(net, task, geometry, statistics, further=further, maps=4, instant=True)
@@ -122,7 +130,7 @@ class LearnedAnalysis(nn.Module):
         expected
             log(σb² / σc²) of the background's error, as the window before foretold it; climatology by default.
         """
-        before = self.expectation(background, expected)
+        before, balance = self.expectation(background, expected), self.about(background)
         gains = self.gains(seen, before)
         departures = [each.departures for each in seen]
         gained = gains(departures)
@@ -130,8 +138,14 @@ class LearnedAnalysis(nn.Module):
         there, added = self.anything(seen), written.chunk(4, dim=1)[0]
         change = (added + self.corrected(gains, gained, written)) * there
         for _ in range(self.sweeps - 1):
-            change = change + self.corrected(gains, gains(self.left(seen, change)), written)
-        return self.said(change, before, written)
+            change = change + self.corrected(gains, gains(self.left(seen, self.increment(change, balance))), written)
+        return self.said(self.increment(change, balance), before, written)
+
+    def about(self, background: State) -> Balance | None:
+        """K about each background, where there is one; no gradient leads through how its water expands."""
+        if self.balance is None:
+            return None
+        return Balance(background.map(lambda field: field.detach()), self.geometry, self.balance)
 
     def expectation(self, background: State, expected: Fields | None) -> Float[Tensor, "batch channel lat lon"]:
         """log(σb² / σc²), no gradient of which reaches the window before: it is an estimate, and no secret memory."""
@@ -171,23 +185,24 @@ class LearnedAnalysis(nn.Module):
         """Where the g_L of the variables observed stand among those of all."""
         return torch.cat([gains.at + number * len(self.channels) for number in range(len(self.lengths))])
 
-    def left(self, seen: Sequence[Sight], change: Tensor) -> list[Tensor]:
-        """What departures are left after a change, which is the same all through the window: d − H δx."""
-        increment, found = self.increment(change), []
+    def left(self, seen: Sequence[Sight], increment: Increment) -> list[Tensor]:
+        """What departures are left after an increment, which is the same all through the window: d − H δx."""
+        found = []
         for row, each in enumerate(seen):
             mine = Increment({name: field[row : row + 1] for name, field in increment.items()})
             there = each.operator([mine] * each.operator.times)[0] if each.operator.size else 0.0
             found.append(each.departures - there)
         return found
 
-    def increment(self, change: Tensor) -> Increment:
-        """The change in the variables' units, 0 on land."""
-        return Increment(split(change * self.unit * self.wet, self.channels))
+    def increment(self, change: Tensor, balance: Balance | None) -> Increment:
+        """The change in the variables' units and with what is in balance with it, 0 on land."""
+        alone = Increment(split(change * self.unit * self.wet, self.channels))
+        return alone if balance is None else balance(alone)
 
-    def said(self, change: Tensor, before: Tensor, written: Tensor) -> Said:
+    def said(self, increment: Increment, before: Tensor, written: Tensor) -> Said:
         """The increment, and what was written of its variance."""
         logs = [_believed(FADES * before + each) * self.wet for each in written.chunk(4, dim=1)[2:]]
-        return Said(self.increment(change), *(Fields(split(each, self.channels)) for each in logs))
+        return Said(increment, *(Fields(split(each, self.channels)) for each in logs))
 
     def deviation(self, log_variance: Fields) -> State:
         """The standard deviations, in the variables' units, that fields of log(σ² / σc²) stand for; 0 on land."""

@@ -22,6 +22,7 @@ from oceanx.nn.registry import NetConfig
 from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.geometry import Geometry
 from oceanx.tensors.state import Fields, Forcing, State
+from oceanx.variational.balance import BalanceConfig
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import Config
 
@@ -31,12 +32,13 @@ from .named_network import Statistics
 
 
 class AnalysisSolverConfig(Config):
-    """A learned solver: how many steps it takes, the network that takes them, and the lengths L in cells."""
+    """A learned solver: how many steps it takes, the network that takes them, the lengths L in cells, and K if any."""
 
     kind: Literal["solver"] = "solver"
     net: NetConfig = UNetConfig()
     lengths: tuple[NonNegativeFloat, ...] = (0.0, 1.5, 4.0)
     steps: PositiveInt = 4
+    balance: BalanceConfig | None = None
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> AnalysisSolver:
         """The solver, untrained."""
@@ -49,7 +51,7 @@ class AnalysisSolver(LearnedAnalysis):
     beside = 3
 
     def __init__(self, config: AnalysisSolverConfig, task: Task, geometry: Geometry, statistics: Statistics):
-        super().__init__(config.net, config.lengths, task, geometry, statistics)
+        super().__init__(config.net, config.lengths, task, geometry, statistics, balance=config.balance)
         self.steps = config.steps
 
     def forward(
@@ -57,11 +59,12 @@ class AnalysisSolver(LearnedAnalysis):
     ) -> Said:
         """As that of `LearnedAnalysis`."""
         before, there = self.expectation(background, expected), self.anything(seen)
-        deviation = (before / 2).exp() * self.spread
+        balance, deviation = self.about(background), (before / 2).exp() * self.spread
         gains, change, written = self.gains(seen, before), torch.zeros_like(before), before
         for _ in range(self.steps):
-            gained = gains(self.left(seen, change))
+            increment = self.increment(change, balance)
+            gained = gains(self.left(seen, increment))
             read = [*self.told(gains, gained, before), change * self.unit / deviation * self.wet]
-            written = self.network.written(background + self.increment(change), forcing, more=torch.cat(read, dim=1))
+            written = self.network.written(background + increment, forcing, more=torch.cat(read, dim=1))
             change = change + (written.chunk(4, dim=1)[0] + self.corrected(gains, gained, written)) * there
-        return self.said(change, before, written)
+        return self.said(self.increment(change, balance), before, written)

@@ -5,11 +5,13 @@ Each builds itself of a Setting. What depends on the background itself is told o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
+from torch import Tensor
 
 from oceanx.tensors.state import Fields
 from oceanx.vocabulary.config import Config
@@ -23,6 +25,8 @@ from .sampled import Localised, Sampled
 from .tapered import Tapered
 from .univariate import Univariate, dimensions, univariate
 
+Known = TypeVar("Known", float, Tensor)
+
 
 def _even(steps: int) -> int:
     if steps < 2 or steps % 2:
@@ -30,6 +34,7 @@ def _even(steps: int) -> int:
     return steps
 
 
+Factor = PositiveFloat | Mapping[str, PositiveFloat]  # the same for all, or by variable, 1 for those not given
 Steps = Annotated[int, AfterValidator(_even)]  # of diffusion; 4 at least in a plane, 2 in a channel
 
 
@@ -41,7 +46,7 @@ class StaticConfig(Config):
     steps
         Of diffusion, even.
     spread, length, height
-        Times what the Setting says.
+        Times what the Setting says: one number, or some by variable.
     balance
         Between variables; None where they are to know nothing of each other.
     exact, draws
@@ -50,9 +55,9 @@ class StaticConfig(Config):
 
     kind: Literal["static"] = "static"
     steps: Steps = 4
-    spread: PositiveFloat = 1.0
-    length: PositiveFloat = 1.0
-    height: NonNegativeFloat = 1.0
+    spread: Factor = 1.0
+    length: Factor = 1.0
+    height: NonNegativeFloat | Mapping[str, NonNegativeFloat] = 1.0
     balance: BalanceConfig | None = None
     exact: int = Field(default=EXACT, ge=0)
     draws: int = Field(default=DRAWS, ge=1)
@@ -63,14 +68,16 @@ class StaticConfig(Config):
         stretched = Setting(
             setting.channels,
             setting.geometry,
-            {name: field * self.spread for name, field in setting.spread.items()},
-            {name: length * self.length for name, length in setting.length.items()},
-            {name: height * self.height for name, height in setting.height.items()},
+            _times("spread", setting.spread, self.spread),
+            _times("length", setting.length, self.length),
+            _times("height", setting.height, self.height),
         )
         alone = univariate(stretched, self.steps, self.exact, self.draws)
         if self.balance is None:
             return alone
-        samples = _scaled(setting.samples, self.spread) if setting.samples is not None else None
+        samples = setting.samples
+        if samples is not None:
+            samples = type(samples)(_times("spread", samples, self.spread))
         return _balanced(alone, self.balance, setting, samples)
 
 
@@ -102,7 +109,7 @@ class SampledConfig(Config):
         """The covariance in this Setting; `InputError` of one without samples."""
         if setting.samples is None:
             raise InputError("covariance of samples: the background's errors have none; diagnose them with samples=...")
-        samples = _scaled(setting.samples, self.spread)
+        samples = setting.samples.map(lambda field: field * self.spread)
         if self.length is None:
             return Sampled(samples)
         levels = max(field.shape[1] for field in samples.values())
@@ -155,5 +162,11 @@ def _balanced(alone: Univariate, config: BalanceConfig, setting: Setting, sample
     return Balanced(Univariate(spread, alone.correlations), balance)
 
 
-def _scaled(samples: Fields, factor: float) -> Fields:
-    return samples.map(lambda field: field * factor)
+def _times(word: str, known: Mapping[str, Known], factor: float | Mapping[str, float]) -> dict[str, Known]:
+    """What the Setting says of each variable, times a factor or its own."""
+    if not isinstance(factor, Mapping):
+        return {name: value * factor for name, value in known.items()}
+    strangers = sorted(set(factor) - set(known))
+    if strangers:
+        raise InputError(f"{word}: {strangers} are not among {list(known)}")
+    return {name: value * factor.get(name, 1.0) for name, value in known.items()}

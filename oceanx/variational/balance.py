@@ -80,7 +80,7 @@ class Balance:
     Parameters
     ----------
     background
-        Of its batch the mean. Without `so` the water is taken to have a salinity of 35.
+        One state, or as many as there will be changes. Without `so` the water is taken to have a salinity of 35.
     """
 
     def __init__(self, background: State, geometry: Geometry, config: BalanceConfig | None = None):
@@ -177,8 +177,9 @@ class Balanced(Covariance):
         self.dtype, self.device = unbalanced.dtype, unbalanced.device
 
     def about(self, background: State) -> Balanced:
-        """The covariance of errors about this background."""
-        told, inner = self.balance(background), self.unbalanced
+        """The covariance of errors about this background, of a batch its mean."""
+        told = self.balance(background.map(lambda field: field.mean(0, keepdim=True)))
+        inner = self.unbalanced
         if self.samples is not None:
             left = told.inverse(Increment(dict(self.samples.only(tuple(inner.shapes)))))
             spread = {
@@ -204,8 +205,8 @@ class Balanced(Covariance):
 def _slopes(background: State, geometry: Geometry, config: BalanceConfig) -> dict[str, Tensor]:
     """∂ρ/∂θ and ∂ρ/∂S at the background, 0 on land and where density has no say."""
     equation = EQUATIONS[config.equation]
-    warm = background["thetao"].mean(0, keepdim=True)
-    salty = background["so"].mean(0, keepdim=True) if "so" in background else torch.full_like(warm, SALINITY)
+    warm = background["thetao"]
+    salty = background["so"] if "so" in background else torch.full_like(warm, SALINITY)
     depth = geometry.depth.to(warm)[:, None, None]
     here = geometry.mask
     if not config.mixed_layer:

@@ -42,6 +42,25 @@ def test_a_static_one_has_the_spread_and_the_lengths_of_its_setting():
     torch.testing.assert_close(b(x)["thetao"], spread * by_hand(spread * x["thetao"]), rtol=1e-12, atol=1e-14)
 
 
+def test_a_factor_may_be_of_one_variable_alone():
+    b = StaticConfig(spread={"zos": 3.0}, length={"zos": 2.0}, height={"uo": 0.5}).build(SETTING)
+    alike = StaticConfig().build(SETTING)
+    torch.testing.assert_close(b.spread["zos"], 3 * alike.spread["zos"], rtol=0, atol=0)
+    torch.testing.assert_close(b.spread["uo"], alike.spread["uo"], rtol=0, atol=0)
+    x = Increment(dict(toy_errors.noise(G, 2).items()))
+    torch.testing.assert_close(b(x)["thetao"], alike(x)["thetao"], rtol=0, atol=0)
+    wider = StaticConfig(spread=3.0, length=2.0).build(SETTING)
+    torch.testing.assert_close(b(x)["zos"], wider(x)["zos"], rtol=1e-12, atol=1e-15)
+    flatter = StaticConfig(height=0.5).build(SETTING)
+    torch.testing.assert_close(b(x)["uo"], flatter(x)["uo"], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("word", ["spread", "length", "height"])
+def test_a_factor_of_a_variable_that_is_not_there_is_refused(word):
+    with pytest.raises(InputError, match=rf"{word}: \['sst'\] are not among"):
+        StaticConfig(**{word: {"sst": 2.0}}).build(SETTING)
+
+
 def test_variables_of_one_length_share_their_correlation():
     b = StaticConfig().build(SETTING)
     assert b.correlations["thetao"] is b.correlations["uo"]
