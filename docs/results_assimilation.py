@@ -29,6 +29,7 @@ from oceanx.ocean.observing.thinning import superobservations
 from oceanx.scores.cycling import analysis_scores
 from oceanx.vocabulary import files
 from oceanx.vocabulary.config import override
+from oceanx.vocabulary.errors import InputError
 from oceanx.workflows import demo
 from oceanx.workflows.assimilation.background_errors import background_errors
 from oceanx.workflows.model import Model
@@ -49,7 +50,6 @@ WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are nev
 VARIABLES = ("thetao", "zos", "uo")
 SPREAD = {"thetao": 1.5, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
 STATIC = {"kind": "static", "spread": SPREAD, "balance": {"mixed_layer": True}}
-ADDITIVE = 0.45  # every day, so that five days add the errors of five: 5 ** -0.5
 METHODS: dict[str, dict[str, Any]] = {
     "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "zos": 0.025}}},
     "3dvar": {"kind": "3dvar", "tolerance": 0.01, "background": STATIC, "variances": {"draws": 0}},
@@ -57,7 +57,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "letkf": {
         "kind": "letkf",
         "members": 40,
-        "inflation": {"rtps": 0.6, "additive": ADDITIVE, "samples": "samples"},
+        "localisation": {"thetao": {"km": 160, "m": 1000}, "zos": {"km": 160}},
+        "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
@@ -70,7 +71,7 @@ TRIED: dict[str, dict[str, list[Any]]] = {
     "oi": {"background.spread.thetao": [0.2, 0.3], "background.spread.zos": [0.02, 0.025]},
     "3dvar": {"background.spread.thetao": [1.0, 1.5, 2.0], "background.spread.zos": [1.5, 2.0]},
     "4dvar": {"background.spread.thetao": [1.0, 1.5], "background.spread.zos": [1.0, 2.0]},
-    "letkf": {"inflation.rtps": [0.3, 0.6], "inflation.additive": [0.3, ADDITIVE]},
+    "letkf": {"inflation.rtps": [0.0, 0.2, 0.4, 0.6], "inflation.additive": [0.45, 0.6]},
 }
 
 
@@ -88,13 +89,15 @@ def main() -> None:
         work = Work(given.to, seed)
         for method in given.methods:
             began = time.perf_counter()
-            work.year(method)
+            work.free_run() if method == FREE else work.year(method)
             print(f"{method}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
-        if seed == given.seeds[0]:
-            for name, platforms in DENIED.items():
-                work.year("learned", without=platforms, name=f"learned without {name}")
-            work.identical_twin()
         work.forecasts("truth", None)
+    work = Work(given.to, given.seeds[0])
+    if "learned" in given.methods:
+        for name, platforms in DENIED.items():
+            work.year("learned", without=platforms, name=f"learned without {name}")
+    if "letkf" in given.methods:
+        work.identical_twin()
 
 
 class Work:
@@ -152,16 +155,29 @@ class Work:
         kept = withheld(obs)
         store = self.place(name, ".zarr")
         if not store.exists():
-            used, how = (obs.isel(obs=slice(0)), "oi") if method == FREE else (obs, self.how(method))
-            more: dict[str, Any] = {} if method == FREE else {"withhold": [*WITHHELD, *(without or [])]}
-            self.analyses(how, used, YEAR, to=store, resume=True, **more)
+            platforms = [*WITHHELD, *(without or [])]
+            self.analyses(self.how(method), obs, YEAR, to=store, resume=True, withhold=platforms)
         an = ox.open(str(store))
         if not self.place(name, "_scores.nc").exists():
-            keep(analysis_scores(an, self.ds, variables=VARIABLES, sites=kept), self.place(name, "_scores.nc"))
-        if method != FREE:
-            keep(ox.innovations(an, obs, by=("variable",)), self.place(name, "_innovations.nc"))
+            scores = analysis_scores(an, self.ds, variables=VARIABLES, sites=kept)
+            keep(scores.merge(an[["chi_squared", "spread_over_error"]]), self.place(name, "_scores.nc"))
+        keep(ox.innovations(an, obs, by=("variable",), windows="MS"), self.place(name, "_innovations.nc"))
         self.forecasts(name, an)
         shutil.rmtree(store)
+
+    def free_run(self) -> None:
+        """What the model makes of the climatology without any observation, as far as it stays finite."""
+        path, store = self.place(FREE, "_scores.nc"), self.place(FREE, ".zarr")
+        if path.exists():
+            return
+        obs, building = self.observations(YEAR), store.with_name(store.name + ".partial") / "store"
+        try:
+            self.analyses("oi", obs.isel(obs=slice(0)), YEAR, to=store, overwrite=True)
+        except InputError as error:
+            print(f"{FREE}, seed {self.seed}: {error}", flush=True)
+        an = xr.open_zarr(store if store.exists() else building)
+        an = an.isel(time=an.zos.notnull().any(("latitude", "longitude")).values)
+        keep(analysis_scores(an, self.ds, variables=VARIABLES, sites=withheld(obs)), path)
 
     def how(self, method: str) -> Any:
         if method in METHODS:
@@ -203,7 +219,8 @@ class Work:
         truth = ox.open(str(path))
         obs = self.observations(YEAR, truth, "of_itself_")
         an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=WITHHELD)
-        keep(analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs)), self.place(name, "_scores.nc"))
+        scores = analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs))
+        keep(scores.merge(an[["chi_squared", "spread_over_error"]]), self.place(name, "_scores.nc"))
 
 
 def withheld(table: xr.Dataset) -> xr.Dataset:

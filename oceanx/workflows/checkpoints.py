@@ -7,11 +7,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from oceanx.data.writing.unfinished import locked
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
@@ -118,6 +119,13 @@ class Checkpoint:
         self._started = time.monotonic() - float(saved["seconds"])
         # Runs that were begun before these were counted go on without.
         self.usual, self.best = (float(saved.get(key, old)) for key, old in (("usual", math.nan), ("best", math.inf)))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it no other training writes this run; `InputError` if one does already."""
+        with ExitStack() as stack:
+            self.here.first_alone(lambda: stack.enter_context(locked(self.run / "lock")))
+            yield
 
     @contextmanager
     def at_its_best(self) -> Iterator[None]:

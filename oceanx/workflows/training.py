@@ -100,6 +100,7 @@ def _trained(
 
     with (
         learner,
+        checkpoint.alone(),
         Stopping() as stopping,
         Log(checkpoint, learner.model, progress) as log,
         memory_explained(learner),

@@ -16,11 +16,15 @@ from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.observe import Operator, Part
 from oceanx.tensors.state import Forcing, State
 from oceanx.variational.analysis import Observed, Window
+from oceanx.variational.balance import Balance, BalanceConfig
 
 NET = UNetConfig(widths=(8, 16))
+WHOLE = BalanceConfig(mixed_layer=True)
 KINDS = {
     "network": AnalysisNetworkConfig(net=NET),
     "solver": AnalysisSolverConfig(net=NET, steps=3),
+    "network in balance": AnalysisNetworkConfig(net=NET, balance=WHOLE),
+    "solver in balance": AnalysisSolverConfig(net=NET, steps=3, balance=WHOLE),
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
 TASK, GEOMETRY = toy.task(anomalies=True), toy.geometry()
@@ -87,6 +91,23 @@ def test_land_stays_land_and_so_does_its_variance(kind: str) -> None:
         dry = ~GEOMETRY.mask_of(field.shape[1]).bool().expand_as(field)
         assert not field[dry].any()
         assert not said.analysed[name][dry].any()
+
+
+def test_what_is_in_balance_with_an_increment_comes_along_row_by_row() -> None:
+    torch.manual_seed(0)
+    module = AnalysisNetworkConfig(net=NET, sweeps=1, balance=WHOLE).build(TASK, GEOMETRY, toy.statistics(TASK))
+    toy.train_a_little(module)
+    background = toy.state(TASK, GEOMETRY, batch=2)
+    rows = [background.map(lambda x, row=row: x[row : row + 1]) for row in range(2)]
+    seen, forcing = [sight(observed(9, row), [rows[row]]) for row in range(2)], told(2)
+    together = module(background, seen, forcing).increment
+    module.balance = None
+    alone = module(background, seen, forcing).increment
+    for row in range(2):
+        expected = Balance(rows[row], GEOMETRY, WHOLE)(alone.map(lambda x, row=row: x[row : row + 1]))
+        for name, field in expected.items():
+            torch.testing.assert_close(together[name][row : row + 1], field, rtol=1e-5, atol=1e-7)
+    assert (together["uo"] != alone["uo"]).any() and torch.equal(together["thetao"], alone["thetao"])
 
 
 @kinds

@@ -112,6 +112,8 @@ def test_interrupted_and_gone_on_with_it_ends_with_the_same_bits(
 
     def killed_at_the_fourth(loss: float, norm: float, checkpoint: Any) -> bool:
         if checkpoint.iteration == 3:
+            with pytest.raises(InputError, match="another process is writing it"):
+                ox.train(small, ocean, tmp_path / "run", resume=True)
             raise KilledError
         return astray(loss, norm, checkpoint)
 

@@ -149,6 +149,19 @@ def test_a_signal_stops_at_the_next_iteration_and_the_run_goes_on_to_the_same_bi
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_run_is_trained_by_one_process_at_a_time(tiny: TrainConfig, ocean: xr.Dataset, tmp_path: Path) -> None:
+    def again(what: str, done: int, total: int) -> None:
+        if what.startswith("train") and done == 3:
+            with pytest.raises(InputError, match="another process is writing it; wait for that one, or stop it"):
+                train(tiny, ocean, tmp_path / "run", resume=True)
+
+    run = train(tiny, ocean, tmp_path / "run", progress=again)
+    whole = train(tiny, ocean, tmp_path / "whole")
+    ours, theirs = (tensors(path / "weights.safetensors") for path in (run, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert len((run / "log.csv").read_text().splitlines()) == len((whole / "log.csv").read_text().splitlines())
+
+
 def test_signals_are_only_remembered_within() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Stopping() as stopping:

@@ -33,23 +33,24 @@ def held(work: Path, share: Share | None = None) -> Iterator[None]:
     if work.exists() and not (work.is_dir() and all(p.name in _OURS or p.name[:4] == "lock" for p in work.iterdir())):
         raise InputError(f"{work}: is in the way and not an unfinished store of ours; move it elsewhere")
     work.mkdir(exist_ok=True)
-    with _locked(work / "lock", shared=share is not None):
+    with locked(work / "lock", shared=share is not None):
         if share is None:
             yield
             return
-        with _locked(work / f"lock.{share[0]}-{share[1]}"):
+        with locked(work / f"lock.{share[0]}-{share[1]}"):
             yield
 
 
 @contextmanager
 def alone_for_a_moment(work: Path) -> Iterator[None]:
     """Wait until no other part of the job array is in here."""
-    with _locked(work / "lock.moment", wait=True):
+    with locked(work / "lock.moment", wait=True):
         yield
 
 
 @contextmanager
-def _locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold a file as no other process does; `InputError` if one has it, unless this one is to wait."""
     try:
         import fcntl
     except ImportError:  # not on Windows

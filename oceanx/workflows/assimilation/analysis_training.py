@@ -146,7 +146,7 @@ def _trained(
     pool.tensors = checkpoint.beside
 
     astray = 0
-    with Stopping() as stopping, Log(checkpoint, learned, progress) as log:
+    with checkpoint.alone(), Stopping() as stopping, Log(checkpoint, learned, progress) as log:
         for stage in config.stages:
             starts = source.starts(stage.rollout)
             while (share := checkpoint.share()) < stage.until:
