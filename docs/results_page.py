@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import assimilation_page
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -101,6 +102,7 @@ def write(to: Path) -> None:
             }
             head = f"{place} ({unit})" if error else place
             parts += by_lead(head, rows, metric, 2 if error and factor > 1 else digits)
+    parts += assimilation_page.section(to, IMAGES)
     with files.replacing(PAGE, overwrite=True) as path:
         path.write_text("\n".join(parts))
     before, _, after = README.read_text().partition(f"{MARK}\n\n")

@@ -1,10 +1,11 @@
 """What a learned analysis is to make small: the error of its states, and the surprise that their error is.
 
-    L = Σ_v w_v Σ_l (⟨e²⟩ + λ ⟨½ (e² / s² + log s²)⟩) / n_v Σ_v w_v
+    L = Σ_v w_v Σ_l (log(1 + ⟨e²⟩ / ε²) + λ ⟨½ (e² / s² + log s²)⟩) / n_v Σ_v w_v
 
 e = (x − y) / σc is the error in units of the climatological spread, ⟨·⟩ the area-weighted mean over wet cells, and s²
-the variance that the analysis expects of e. The second term, a Gaussian's negative logarithm, teaches s² alone: no
-gradient of it reaches the state.
+the variance that the analysis expects of e. Of the error the logarithm counts, for each state and level by itself: a
+tenth less is worth as much of what is observed well as of what hardly is, which would else drown it. The second term, a
+Gaussian's negative logarithm, teaches s² alone: no gradient of it reaches the state.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from oceanx.tensors.state import Fields, State
 from oceanx.vocabulary.channels import Channels
 
 from .losses import Measure
+
+
+LEAST = 0.03  # ε, in spreads: no error matters much less than this
 
 
 class AnalysisLoss(nn.Module):
@@ -43,8 +47,10 @@ class AnalysisLoss(nn.Module):
         super().__init__()
         measure = Measure(channels, geometry, statistics, weights)
         self.names, self.likelihood = channels.names, likelihood
+        self.parts: dict[str, float] = {}
         for name in self.names:
-            self._keep(f"{name}_weight", measure.share(name) * measure.weight(name, thickness=False))
+            self.parts[name] = weights.get(name, 1.0) / sum(weights.get(each, 1.0) for each in channels.names)
+            self._keep(f"{name}_share", measure.share(name))
             self._keep(f"{name}_spread", measure.spread(name, "spread"))
 
     def forward(self, state: State, truth: State, log_variance: Fields) -> Float[Tensor, ""]:
@@ -52,10 +58,10 @@ class AnalysisLoss(nn.Module):
 
     def _of(self, name: str, state: State, truth: State, log_variance: Fields) -> Float[Tensor, ""]:
         square = ((state[name] - truth[name]) / self.get_buffer(f"{name}_spread")) ** 2
-        log = log_variance[name]
+        log, share = log_variance[name], self.get_buffer(f"{name}_share")
         surprise = (square.detach() * (-log).exp() + log) / 2
-        said = (square + self.likelihood * surprise) * self.get_buffer(f"{name}_weight")
-        return said.sum(dim=(1, 2, 3)).mean()
+        error, surprised = ((each * share).sum(dim=(2, 3)) for each in (square, surprise))  # [batch, level]
+        return self.parts[name] * ((error / LEAST**2).log1p() + self.likelihood * surprised).mean()
 
     def _keep(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)

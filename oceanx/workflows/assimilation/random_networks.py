@@ -99,7 +99,7 @@ class Tracks(Config):
     kind: Literal["tracks"] = "tracks"
     passes: Range = (1.0, 15.0)
     spacing: Range = (0.06, 0.5)
-    error: Range = (0.2, 1.0)
+    error: Range = (0.1, 1.0)
 
     def begin(self, room: Room, rng: np.random.Generator) -> Draw:
         """Its places in each window, once its density and error are drawn."""
