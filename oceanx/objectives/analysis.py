@@ -23,7 +23,6 @@ from oceanx.vocabulary.channels import Channels
 
 from .losses import Measure
 
-
 LEAST = 0.03  # ε, in spreads: no error matters much less than this
 
 
