@@ -166,7 +166,7 @@ def _forecasts(forecasts: Several) -> list[str]:
         for number, each in enumerate(forecasts[name]):
             lost = lost_lead(each, forecasts[TRUTH][number]).thetao_lost_lead
             days = lost.isel(depth=0).sel(lead_time=slice("5D", "10D"))
-            both = [value for lead in (5, 10) for value in (_day(each["csi"], lead), _day(each["pod"], lead))]
+            both = [value for lead in (5, 10) for value in (_day(each["csi"], lead), _day(each["hit_rate"], lead))]
             skill.setdefault(name, []).append([*both, float(days.mean())])
     heads = ["CSI, 5 d", "hits, 5 d", "CSI, 10 d", "hits, 10 d", "lead lost (d)"]
     return [

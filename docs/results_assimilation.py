@@ -41,8 +41,8 @@ NETWORK: dict[str, dict[str, Any]] = {
     "jason": {},
     "sentinel3": {},
     "saral": {},
-    "argo": {},
-    "mooring": {"number": 20},
+    "argo": {"variables": ["thetao"]},  # the model has no salinity
+    "mooring": {"number": 20, "variables": ["thetao", "uo", "vo"]},
     "cells": {"kind": "cells", "number": 60, "variable": "thetao", "error": 0.4},
 }
 ALTIMETERS = ("jason", "sentinel3", "saral")
@@ -220,9 +220,10 @@ class Work:
             return
         path = self.place("own_run", ".zarr")
         if not path.exists():
-            fc = ox.forecast(self.model, self.ds, YEAR[0], "364D", forcing="observed", analysis=True)
-            own = fc.isel(init_time=0, drop=True).drop_vars("lead_time").swap_dims(lead_time="time")
-            own.assign_coords(time=self.ds.time.sel(time=slice(*YEAR)).values).to_zarr(path)
+            days = self.ds.time.sel(time=slice(*YEAR)).values
+            fc = ox.forecast(self.model, self.ds, YEAR[0], f"{len(days) - 1}D", forcing="observed", analysis=True)
+            own = fc.isel(init_time=0, drop=True).drop_vars(["lead_time", "valid_time"])
+            own.rename(lead_time="time").assign_coords(time=days).to_zarr(path)
         truth = ox.open(str(path))
         obs = self.observations(YEAR, truth, "of_itself_")
         an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=WITHHELD)
