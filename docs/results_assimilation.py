@@ -61,7 +61,14 @@ METHODS: dict[str, dict[str, Any]] = {
         "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }
-LONGER = {"rollout": [1, 2, 4, 8], "iterations": [300, 200, 120, 60], "batch_size": [8, 4, 2, 2]}  # a year is long
+LONGER: dict[
+    str, Any
+] = {  # what a model needs to last for a year: long rollouts, steps that a strong jet does not outrun
+    "rollout": [1, 2, 4, 8, 16],
+    "iterations": [300, 200, 120, 60, 30],
+    "batch_size": [8, 4, 2, 2, 2],
+    "model.substeps": 4,
+}
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
 FREE, TWIN = "free run", "letkf identical twin"
 EVERY = ("oi", "3dvar", "4dvar", "letkf", *LEARNED)
