@@ -41,8 +41,8 @@ def select(ds: xr.Dataset, channels: Channels) -> xr.Dataset:
     if not channels.volume:
         return chosen
     found = levels(ds, channels.depth)
-    alongside = slice(found[0], found[-1] + 1)  # of levels that lie side by side a view: no copy of what is in memory
-    return chosen.isel(depth=alongside if found == list(range(len(ds.depth)))[alongside] else found)
+    together = found == list(range(found[0], found[-1] + 1))  # side by side: a view, no copy of what is in memory
+    return chosen.isel(depth=slice(found[0], found[-1] + 1) if together else found)
 
 
 def levels(ds: xr.Dataset, depth: tuple[float, ...]) -> list[int]:

@@ -46,9 +46,8 @@ class AnalysisLoss(nn.Module):
         super().__init__()
         measure = Measure(channels, geometry, statistics, weights)
         self.names, self.likelihood = channels.names, likelihood
-        self.parts: dict[str, float] = {}
+        self.parts = {name: channels.levels(name) * measure.weight(name, thickness=False) for name in self.names}
         for name in self.names:
-            self.parts[name] = weights.get(name, 1.0) / sum(weights.get(each, 1.0) for each in channels.names)
             self._keep(f"{name}_share", measure.share(name))
             self._keep(f"{name}_spread", measure.spread(name, "spread"))
 

@@ -96,4 +96,6 @@ def stratification(
 
 def _slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """The derivative of a function that treats every cell by itself."""
-    return torch.func.jvp(function, (at,), (torch.ones_like(at),))[1]
+    # Backwards: forwards PyTorch derives some operations in Python, cell by cell the same numbers in six times the time.
+    found, back = torch.func.vjp(function, at)
+    return back(torch.ones_like(found))[0]

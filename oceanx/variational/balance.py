@@ -211,10 +211,10 @@ def _slopes(background: State, geometry: Geometry, config: BalanceConfig) -> dic
     here = geometry.mask
     if not config.mixed_layer:
         here = here * beneath(warm, salty, geometry, config.threshold, equation)
-    return {
-        "thetao": -REFERENCE_DENSITY * expansion(warm, salty, depth, equation) * here,
-        "so": REFERENCE_DENSITY * contraction(warm, salty, depth, equation) * here,
-    }
+    slopes = {"thetao": -REFERENCE_DENSITY * expansion(warm, salty, depth, equation) * here}
+    if "so" in background:
+        slopes["so"] = REFERENCE_DENSITY * contraction(warm, salty, depth, equation) * here
+    return slopes
 
 
 def beneath(
