@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from four_d import fields, forcings
@@ -47,7 +48,7 @@ def main() -> None:
     rows = [
         {"what": name, "seconds": middle(each), "forecast days": middle(each) / day} for name, each in seconds.items()
     ]
-    about = {"run": given.run, "observations": OBSERVATIONS, "rounds": given.rounds}
+    about = {"run": Path(given.run).name, "observations": OBSERVATIONS, "rounds": given.rounds}
     report("learned_analysis", "A learned analysis, in forecast days", rows, seconds, about)
 
 
