@@ -97,5 +97,4 @@ def stratification(
 def _slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """The derivative of a function that treats every cell by itself."""
     # Backwards: forwards, PyTorch derives some operations in Python, which takes twelve times as long.
-    found, back = torch.func.vjp(function, at)
-    return back(torch.ones_like(found))[0]
+    return torch.func.vjp(function, at)[1](torch.ones_like(at))[0]
