@@ -123,9 +123,14 @@ class Checkpoint:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Within it no other training writes this run; `InputError` if one does already."""
+        lock = self.run / "lock"
         with ExitStack() as stack:
-            self.here.first_alone(lambda: stack.enter_context(locked(self.run / "lock")))
-            yield
+            self.here.first_alone(lambda: stack.enter_context(locked(lock)))
+            try:
+                yield
+            finally:
+                if self.here.first:
+                    lock.unlink(missing_ok=True)
 
     @contextmanager
     def at_its_best(self) -> Iterator[None]:
