@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from results_assimilation import DENIED, EVERY, FREE, TWIN, WITHHELD
+from tables import markdown
 
 from oceanx.scores.cycling import lost_lead
 
@@ -78,9 +79,9 @@ def section(to: Path, images: Path) -> list[str]:
     _curves(scores, images / "results_assimilation.png")
     shown = [name for name in (FREE, *EVERY, TWIN) if name in scores]
     lines = [INTRODUCTION]
-    lines += _table("", {name: [_errors(each) for each in scores[name]] for name in shown}, list(PLACES))
+    lines += _table({name: [_errors(each) for each in scores[name]] for name in shown}, list(PLACES))
     lines += [*_ended(scores), SITES]
-    lines += _table("", {name: [_at_sites(each) for each in scores[name]] for name in shown}, list(AT_SITES))
+    lines += _table({name: [_at_sites(each) for each in scores[name]] for name in shown}, list(AT_SITES))
     lines += [*_learned(scores), CONSISTENT]
     used = [name for name in shown if name in innovations]
     pairs = {name: zip(scores[name], innovations[name], strict=True) for name in used}
@@ -93,7 +94,7 @@ def section(to: Path, images: Path) -> list[str]:
         "late/early, temperature",
         "late/early, height",
     ]
-    lines += [*_table("", rows, heads, "{:.2f}"), *_forecasts(forecasts), *_denied(scores)]
+    lines += [*_table(rows, heads, "{:.2f}"), *_forecasts(forecasts), *_denied(scores)]
     return lines
 
 
@@ -170,7 +171,7 @@ def _forecasts(forecasts: Several) -> list[str]:
             skill.setdefault(name, []).append([*both, float(days.mean())])
     heads = ["CSI, 5 d", "hits, 5 d", "CSI, 10 d", "hits, 10 d", "lead lost (d)"]
     return [
-        FORECASTS, *_table("", errors, [f"{lead} d" for lead in LEADS]), *_table("", skill, heads, "{:.2f}"),
+        FORECASTS, *_table(errors, [f"{lead} d" for lead in LEADS]), *_table(skill, heads, "{:.2f}"),
     ]  # fmt: skip
 
 
@@ -192,21 +193,20 @@ def _denied(scores: Several) -> list[str]:
                 [100 * (a / b - 1) for a, b in zip(_errors(less), _errors(whole), strict=True)] for less, whole in pairs
             ]
     heads = [head.split(" (")[0] for head in PLACES]
-    return [DENIAL, *_table("", rows, heads, "{:.0f}")] if rows else []
+    return [DENIAL, *_table(rows, heads, "{:.0f}")] if rows else []
 
 
-def _table(corner: str, rows: Mapping[str, list[list[float]]], heads: Iterable[str], form: str = "") -> list[str]:
+def _table(rows: Mapping[str, list[list[float]]], heads: Iterable[str], form: str = "") -> list[str]:
     """The mean over seeds and, of several, their spread."""
-    heads = list(heads)
     write: Callable[[float], str] = form.format if form else _digits
-    lines = ["| " + " | ".join([corner, *heads]) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = []
     for name, several in rows.items():
-        mean, wide = np.mean(several, 0), np.std(several, 0, ddof=1) if len(several) > 1 else None
-        cells = [write(value) if np.isfinite(value) else "–" for value in mean]
-        if wide is not None:
+        cells = [write(value) if np.isfinite(value) else "–" for value in np.mean(several, 0)]
+        if len(several) > 1:
+            wide = np.std(several, 0, ddof=1)
             cells = [f"{cell} ± {write(by)}" if cell != "–" else cell for cell, by in zip(cells, wide, strict=True)]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return [*lines, ""]
+        lines.append([name, *cells])
+    return markdown(["", *heads], lines)
 
 
 def _digits(value: float) -> str:

@@ -61,15 +61,15 @@ METHODS: dict[str, dict[str, Any]] = {
         "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }
-LONGER: dict[
-    str, Any
-] = {  # what a model needs to last for a year: long rollouts, steps that a strong jet does not outrun
+# What a model needs to last for a year: long rollouts, and steps that a strong jet does not outrun.
+LONGER: dict[str, Any] = {
     "rollout": [1, 2, 4, 8, 16],
     "iterations": [300, 200, 120, 60, 30],
     "batch_size": [8, 4, 2, 2, 2],
     "model.substeps": 4,
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
+NUMBERS = ("chi_squared", "spread_over_error")  # of the analyses, kept with their scores
 FREE, TWIN = "free run", "letkf identical twin"
 EVERY = ("oi", "3dvar", "4dvar", "letkf", *LEARNED)
 DENIED = {"sst": ["sst"], "altimeters": ["jason", "sentinel3"], "floats": ["float_*"]}
@@ -166,32 +166,38 @@ class Work:
         if self.place(name, "_forecasts.nc").exists():
             return
         obs = self.observations(YEAR)
-        kept = withheld(obs)
         store = self.place(name, ".zarr")
         if not store.exists():
             platforms = [*WITHHELD, *(without or [])]
             self.analyses(self.how(method), obs, YEAR, to=store, resume=True, withhold=platforms)
         an = ox.open(str(store))
-        if not self.place(name, "_scores.nc").exists():
-            scores = analysis_scores(an, self.ds, variables=VARIABLES, sites=kept)
-            keep(scores.merge(an[["chi_squared", "spread_over_error"]]), self.place(name, "_scores.nc"))
+        self.scored(name, an, self.ds, obs)
         keep(ox.innovations(an, obs, by=("variable",), windows="MS"), self.place(name, "_innovations.nc"))
         self.forecasts(name, an)
         shutil.rmtree(store)
 
     def free_run(self) -> None:
         """What the model makes of the climatology without any observation, as far as it stays finite."""
-        path, store = self.place(FREE, "_scores.nc"), self.place(FREE, ".zarr")
-        if path.exists():
+        if self.place(FREE, "_scores.nc").exists():
             return
-        obs, building = self.observations(YEAR), store.with_name(store.name + ".partial") / "store"
+        store = self.place(FREE, ".zarr")
+        obs, building = self.observations(YEAR), files.partial(store)
         try:
             self.analyses("oi", obs.isel(obs=slice(0)), YEAR, to=store, overwrite=True)
         except InputError as error:
             print(f"{FREE}, seed {self.seed}: {error}", flush=True)
-        an = xr.open_zarr(store if store.exists() else building)
+        an = xr.open_zarr(store if store.exists() else building / "store")
         an = an.isel(time=an.zos.notnull().any(("latitude", "longitude")).values)
-        keep(analysis_scores(an, self.ds, variables=VARIABLES, sites=withheld(obs)), path)
+        self.scored(FREE, an, self.ds, obs)
+        for left in (store, building):
+            files.remove(left)
+
+    def scored(self, name: str, an: xr.Dataset, truth: xr.Dataset, obs: xr.Dataset) -> None:
+        """Write how far analyses are from a truth, everywhere and at what was withheld, unless it is there."""
+        path = self.place(name, "_scores.nc")
+        if not path.exists():
+            scores = analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs))
+            keep(scores.merge(an[[number for number in NUMBERS if number in an]]), path)
 
     def how(self, method: str) -> Any:
         if method in METHODS:
@@ -234,8 +240,7 @@ class Work:
         truth = ox.open(str(path))
         obs = self.observations(YEAR, truth, "of_itself_")
         an = self.analyses(METHODS["letkf"], obs, YEAR, withhold=WITHHELD)
-        scores = analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs))
-        keep(scores.merge(an[["chi_squared", "spread_over_error"]]), self.place(name, "_scores.nc"))
+        self.scored(name, an, truth, obs)
 
 
 def withheld(table: xr.Dataset) -> xr.Dataset:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from results import FAR_STARTS, NETS, SYSTEMS, without
+from tables import markdown
 
 import oceanx as ox
 from oceanx.vocabulary import files
@@ -151,13 +152,6 @@ def _at(scores: xr.DataArray, level: int | None, days: Iterable[int]) -> np.ndar
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """The lines of a table."""
-    head = list(head)
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def by_lead(title: str, rows: dict[str, list[np.ndarray]], metric: str, digits: int) -> list[str]:

@@ -122,7 +122,6 @@ def _weights(
     cell = torch.arange(size, dtype=torch.float64, device=device)
     apart = (cell[:, None] - cell).abs()
     apart = torch.minimum(apart, size - apart) if periodic else apart
-    near = apart <= math.ceil(
-        REACH * length
-    )  # beyond, numbers too small to be normal would take a hundred times longer
+    # Beyond its reach, numbers too small to be normal would take a hundred times longer.
+    near = apart <= math.ceil(REACH * length)
     return torch.where(near, torch.exp(-0.5 * (apart / length) ** 2), 0.0).to(dtype)
