@@ -1,4 +1,4 @@
-"""The part of `results.md` on assimilation, and its figure, of what `results_assimilation.py` has kept."""
+"""The last section of `results.md`, on assimilation, and its figure, of what `results_assimilation.py` has kept."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from page import IMAGES, PAGE, markdown
 from results_assimilation import DENIED, EVERY, FREE, TWIN, WITHHELD
-from tables import markdown
 
 from oceanx.scores.cycling import lost_lead
+from oceanx.vocabulary import files
 
 PLACES = {  # what is tabled: variable, level, unit, factor
     "sea surface temperature (°C)": ("thetao", 0, 1.0),
@@ -25,9 +26,9 @@ LEADS = (1, 5, 10, 20, 40)  # days
 SETTLED = 30  # days after which a cycle has forgotten that it began from the climatology
 TRUTH = "truth"
 
+TITLE = "## From observations alone\n"
 INTRODUCTION = f"""\
-## From observations alone
-
+{TITLE}
 The same ocean, seen by cloudy satellites of sea surface temperature, two nadir altimeters and drifting floats, with
 errors; a model of ours that learned from three other years; and 365 daily analyses of a fourth year, begun from the
 climatology. Methods are tuned on three months of a training year. One command trains what is missing, runs every cycle
@@ -69,14 +70,24 @@ The learned analysis without one of them: how much larger its errors become, in 
 Several = dict[str, list[xr.Dataset]]
 
 
-def section(to: Path, images: Path) -> list[str]:
-    """The lines of the section, and its figure in `images`; nothing if nothing was assimilated."""
-    folder = to / "assimilation"
+def write(folder: Path) -> None:
+    """The section and its figure anew, of the scores in a folder."""
+    before, _, _ = PAGE.read_text().partition(TITLE)
+    with files.replacing(PAGE, overwrite=True) as path:
+        path.write_text(before + "\n".join(section(folder)))
+
+
+def kept() -> str:
+    """The section as it stands."""
+    _, title, after = PAGE.read_text().partition(TITLE)
+    return title + after
+
+
+def section(folder: Path) -> list[str]:
+    """The lines of the section, and its figure."""
     scores = _known(folder, "scores")
-    if not scores:
-        return []
     innovations, forecasts = _known(folder, "innovations"), _known(folder, "forecasts")
-    _curves(scores, images / "results_assimilation.png")
+    _curves(scores, IMAGES / "results_assimilation.png")
     shown = [name for name in (FREE, *EVERY, TWIN) if name in scores]
     lines = [INTRODUCTION]
     lines += _table({name: [_errors(each) for each in scores[name]] for name in shown}, list(PLACES))

@@ -112,12 +112,7 @@ class Work:
 
     def __init__(self, to: Path):
         self.to, self.places = to, demo.places(to / "ocean")
-        self.places.raw.parent.mkdir(parents=True, exist_ok=True)
-        ocean = synthetic.Ocean(depth=demo.LEVELS)
-        first, last = demo.TRAINING[0], demo.WITHHELD[1]
-        synthetic.write(self.places.raw, ocean=ocean, start=first, end=last, keep=demo.STARTS)
-        demo.bake_raw(self.places, lambda what, done, total: None)
-        self.ds = ox.open(str(self.places.ocean), str(self.places.atmosphere))
+        self.ds = demo.simulated(self.places)
         self.learned = self.ds.sel(time=slice(*demo.TRAINING))
         self.task = ox.preset("emulator_small").task
         self.usual = references.climatology(self.learned, task=self.task)

@@ -1,15 +1,18 @@
 """Assimilate a year of simulated observations of the built-in ocean by every method, and keep the scores.
 
-    python docs/results_assimilation.py [--to runs/results] [--seeds 0 1 2] [--methods 3dvar letkf …] [--tune METHOD]
+    python docs/results_assimilation.py [--to runs/results] [--scores FOLDER] [--seeds 0 1 2] [--methods 3dvar …]
+    python docs/results_assimilation.py --tune METHOD
 
-It needs the ocean and the scores that `results.py train` makes, trains models that last for a year and analyses for
-them, and writes the page anew. What is done already is not done again; an interrupted cycle goes on where it was.
-`--tune` prints short cycles of a training year over the settings of TRIED.
+It makes the ocean, trains models that last for a year and analyses for them, and writes its section of `results.md`
+anew. What is done already is not done again; an interrupted cycle goes on where it was. That holds for the scores in
+`benchmarks/results/assimilation` too, of which the page is made: name another folder to compute them yourself. `--tune`
+prints short cycles of a training year over the settings of TRIED.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import shutil
 import time
@@ -75,6 +78,7 @@ EVERY = ("oi", "3dvar", "4dvar", "letkf", *LEARNED)
 DENIED = {"sst": ["sst"], "altimeters": ["jason", "sentinel3"], "floats": ["float_*"]}
 STARTS = [str(day.date()) for day in pd.date_range("2004-03-01", periods=20, freq="13D")]
 LEAD = "40D"
+SCORES = Path(__file__).parents[1] / "benchmarks/results/assimilation"
 TRIED: dict[str, dict[str, list[Any]]] = {
     "oi": {"background.spread.thetao": [0.2, 0.3], "background.spread.zos": [0.02, 0.025]},
     "3dvar": {"background.spread.thetao": [1.0, 1.5, 2.0], "background.spread.zos": [1.5, 2.0]},
@@ -86,47 +90,67 @@ TRIED: dict[str, dict[str, list[Any]]] = {
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("--to", type=Path, default=Path("runs/results"))
+    parse.add_argument("--scores", type=Path, default=SCORES)
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parse.add_argument("--methods", nargs="+", default=[FREE, *EVERY], choices=[FREE, *EVERY])
     parse.add_argument("--tune", choices=list(TRIED))
     given = parse.parse_args()
     if given.tune:
-        tune(Work(given.to, given.seeds[0]), given.tune)
+        tune(Work(given.to, given.scores, given.seeds[0]), given.tune)
         return
     for seed in given.seeds:
-        work = Work(given.to, seed)
+        work = Work(given.to, given.scores, seed)
         for method in given.methods:
             began = time.perf_counter()
             work.free_run() if method == FREE else work.year(method)
             print(f"{method}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
         work.forecasts("truth", None)
-    work = Work(given.to, given.seeds[0])
+    work = Work(given.to, given.scores, given.seeds[0])
     if "learned" in given.methods:
         for name, platforms in DENIED.items():
             work.year("learned", without=platforms, name=f"learned without {name}")
     if "letkf" in given.methods:
         work.identical_twin()
-    import results_page
+    import assimilation_page
 
-    results_page.write(given.to)
+    assimilation_page.write(given.scores)
 
 
 class Work:
-    """What is done for one seed, in `assimilation/` below the folder of the results."""
+    """What is done for one seed, in `assimilation/` below the folder of the results; its scores in theirs."""
 
-    def __init__(self, to: Path, seed: int):
-        self.to, self.seed, self.runs = to / "assimilation", seed, to / "runs"
-        self.to.mkdir(exist_ok=True)
-        places = demo.places(to / "ocean")
-        self.ds = ox.open(str(places.ocean), str(places.atmosphere))
-        self.run = self.runs / f"forecaster_{seed}"
-        if not (self.run / "weights.safetensors").exists():
-            config = ox.preset("hybrid_small", train=list(demo.TRAINING), seed=seed, **LONGER)
-            ox.train(config, self.ds, self.run, resume=True)
-        self.model: Model = ox.load(self.run)
+    def __init__(self, to: Path, scores: Path, seed: int):
+        self.to, self.scores, self.seed = to, scores, seed
+        self.folder = to / "assimilation"
+        for folder in (self.folder, scores):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @functools.cached_property
+    def ds(self) -> xr.Dataset:
+        return demo.simulated(demo.places(self.to / "ocean"))
+
+    @functools.cached_property
+    def forecaster(self) -> Path:
+        return self.trained("forecaster", "hybrid_small", **LONGER)
+
+    @functools.cached_property
+    def model(self) -> Model:
+        return ox.load(self.forecaster)
+
+    def trained(self, name: str, preset: str, **changes: Any) -> Path:
+        """The folder of a run of this seed, trained if it is not."""
+        run = self.to / "runs" / f"{name}_{self.seed}"
+        if not (run / "weights.safetensors").exists():
+            run.parent.mkdir(exist_ok=True)
+            config = ox.preset(preset, train=list(demo.TRAINING), seed=self.seed, **changes)
+            ox.train(config, self.ds, run, resume=True)
+        return run
 
     def place(self, name: str, ending: str) -> Path:
-        return self.to / f"{name.replace(' ', '_')}_{self.seed}{ending}"
+        return self.folder / f"{name.replace(' ', '_')}_{self.seed}{ending}"
+
+    def table(self, name: str, kind: str) -> Path:
+        return self.scores / f"{name.replace(' ', '_')}_{self.seed}_{kind}.nc"
 
     def observations(self, period: tuple[str, str], truth: xr.Dataset | None = None, name: str = "") -> xr.Dataset:
         """What is observed of the truth; altimetry as means of seven along a track."""
@@ -163,7 +187,7 @@ class Work:
     def year(self, method: str, without: list[str] | None = None, name: str | None = None) -> None:
         """The year of one method: scores of its analyses, what its innovations say, and forecasts from it."""
         name = name or method
-        if self.place(name, "_forecasts.nc").exists():
+        if self.table(name, "forecasts").exists():
             return
         obs = self.observations(YEAR)
         store = self.place(name, ".zarr")
@@ -172,13 +196,13 @@ class Work:
             self.analyses(self.how(method), obs, YEAR, to=store, resume=True, withhold=platforms)
         an = ox.open(str(store))
         self.scored(name, an, self.ds, obs)
-        keep(ox.innovations(an, obs, by=("variable",), windows="MS"), self.place(name, "_innovations.nc"))
+        keep(ox.innovations(an, obs, by=("variable",), windows="MS"), self.table(name, "innovations"))
         self.forecasts(name, an)
         shutil.rmtree(store)
 
     def free_run(self) -> None:
         """What the model makes of the climatology without any observation, as far as it stays finite."""
-        if self.place(FREE, "_scores.nc").exists():
+        if self.table(FREE, "scores").exists():
             return
         store = self.place(FREE, ".zarr")
         obs, building = self.observations(YEAR), files.partial(store)
@@ -194,7 +218,7 @@ class Work:
 
     def scored(self, name: str, an: xr.Dataset, truth: xr.Dataset, obs: xr.Dataset) -> None:
         """Write how far analyses are from a truth, everywhere and at what was withheld, unless it is there."""
-        path = self.place(name, "_scores.nc")
+        path = self.table(name, "scores")
         if not path.exists():
             scores = analysis_scores(an, truth, variables=VARIABLES, sites=withheld(obs))
             keep(scores.merge(an[[number for number in NUMBERS if number in an]]), path)
@@ -202,16 +226,11 @@ class Work:
     def how(self, method: str) -> Any:
         if method in METHODS:
             return METHODS[method]
-        run = self.runs / f"{method}_{self.seed}"
-        if not (run / "weights.safetensors").exists():
-            config = ox.preset(LEARNED[method], forecaster=str(self.run), train=list(demo.TRAINING),
-                               withheld=list(demo.WITHHELD), seed=self.seed)  # fmt: skip
-            ox.train(config, self.ds, run, resume=True)
-        return run
+        return self.trained(method, LEARNED[method], forecaster=str(self.forecaster), withheld=list(demo.WITHHELD))
 
     def forecasts(self, name: str, an: xr.Dataset | None) -> None:
         """Forty days from analyses, or from the truth: errors, and the skill in exceeding the heatwave threshold."""
-        path = self.place(name, "_forecasts.nc")
+        path = self.table(name, "forecasts")
         if path.exists():
             return
         start = self.ds if an is None else xr.merge([an[list(self.model.task.prognostic.names)], self.forcing()])
@@ -229,7 +248,7 @@ class Work:
     def identical_twin(self) -> None:
         """The bound that flatters: the truth is a run of the model itself."""
         name = TWIN
-        if self.place(name, "_scores.nc").exists():
+        if self.table(name, "scores").exists():
             return
         path = self.place("own_run", ".zarr")
         if not path.exists():
@@ -251,10 +270,13 @@ def withheld(table: xr.Dataset) -> xr.Dataset:
 
 
 def keep(table: xr.Dataset, path: Path) -> None:
-    """Write a table, if it is not there."""
+    """Write a table of numbers with six digits, compressed, if it is not there."""
     if not path.exists():
+        packed = {
+            str(name): {"zlib": True, "dtype": "float32"} for name, each in table.items() if each.dtype.kind == "f"
+        }
         with files.replacing(path) as building:
-            table.to_netcdf(building)
+            table.to_netcdf(building, encoding=packed)
 
 
 def tune(work: Work, method: str) -> None:

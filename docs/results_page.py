@@ -9,8 +9,8 @@ import assimilation_page
 import numpy as np
 import pandas as pd
 import xarray as xr
+from page import IMAGES, PAGE, markdown
 from results import FAR_STARTS, NETS, SYSTEMS, without
-from tables import markdown
 
 import oceanx as ox
 from oceanx.vocabulary import files
@@ -31,7 +31,6 @@ TABLES = (
 )
 BANDS = {"> 1000 km": (1e3, np.inf), "300–1000 km": (300, 1e3), "< 300 km": (0, 300)}
 FAR_PLACES = {"thetao": ("temperature", "°C", 1.0), "zos": ("height", "cm", 100.0), "uo": ("current", "cm/s", 100.0)}
-PAGE, IMAGES = Path(__file__).with_name("results.md"), Path(__file__).with_name("images")
 README = Path(__file__).parents[1] / "README.md"
 MARK = "<!-- errors: written by docs/results.py -->"
 
@@ -103,7 +102,7 @@ def write(to: Path) -> None:
             }
             head = f"{place} ({unit})" if error else place
             parts += by_lead(head, rows, metric, 2 if error and factor > 1 else digits)
-    parts += assimilation_page.section(to, IMAGES)
+    parts.append(assimilation_page.kept())
     with files.replacing(PAGE, overwrite=True) as path:
         path.write_text("\n".join(parts))
     before, _, after = README.read_text().partition(f"{MARK}\n\n")

@@ -10,9 +10,9 @@ and latitude. The increment is
 
 after some sweeps. K is the identity, or adds to sea surface and currents what is in balance with the rest (`balance`),
 which the network then need not find by itself. W is a 3 × 3 convolution, which goes straight from observations to all
-variables: what is twice as far off is corrected twice as much, and in sweeps observations learn of each other. N₃ and
-N₄, each with half of the background's log(σ² / σc²), are that of the analysis and of the next background. δx is 0 while
-the network is untrained, and where nothing was observed in the whole window.
+variables: what is twice as far off is corrected twice as much, and in sweeps observations learn of each other. N₃ is
+added to the background's log(σ² / σc²) and gives the analysis's, N₄ to nearly all of that and gives the next
+background's. δx is 0 while the network is untrained, and where nothing was observed in the whole window.
 
 References
 ----------
@@ -44,7 +44,7 @@ from .analysis_gains import Gains, Sight
 from .named_network import NamedNetwork, Statistics
 
 SURE, UNSURE = -8.0, 2.0  # the least and the greatest log(σ² / σc²) that is believed
-FADES = 0.5  # what is left of the expected log(σ² / σc²) in the next one, before the network has its say
+FADES = 0.95  # of log(σ² / σc²), from one window to the next: what was learned long ago is forgotten at some time
 STRAIGHT = 5.0  # W is so many times its weights, that it may grow as fast as the network learns
 
 
@@ -201,8 +201,10 @@ class LearnedAnalysis(nn.Module):
 
     def said(self, increment: Increment, before: Tensor, written: Tensor) -> Said:
         """The increment, and what was written of its variance."""
-        logs = [_believed(FADES * before + each) * self.wet for each in written.chunk(4, dim=1)[2:]]
-        return Said(increment, *(Fields(split(each, self.channels)) for each in logs))
+        _, _, less, more = written.chunk(4, dim=1)
+        analysed = _believed(before + less) * self.wet
+        following = _believed(FADES * analysed + more) * self.wet
+        return Said(increment, Fields(split(analysed, self.channels)), Fields(split(following, self.channels)))
 
     def deviation(self, log_variance: Fields) -> State:
         """The standard deviations, in the variables' units, that fields of log(σ² / σc²) stand for; 0 on land."""

@@ -65,11 +65,7 @@ def demo(to: str | Path, *, train_minutes: float | None = None, progress: Progre
     """
     made = places(Path(to), train_minutes)
     say = progress or (lambda what, done, total: None)
-    synthetic.write(
-        made.raw, ocean=synthetic.Ocean(depth=LEVELS), start=TRAINING[0], end=WITHHELD[1], keep=STARTS, progress=say
-    )
-    bake_raw(made, say)
-    ds = open_stores(str(made.ocean), str(made.atmosphere))
+    ds = simulated(made, say)
     config = preset("hybrid_small", train=list(TRAINING), minutes=train_minutes)
     if not (made.run / "weights.safetensors").exists():
         train(config, ds, made.run, resume=True, progress=say)
@@ -110,12 +106,16 @@ def places(root: Path, minutes: float | None = None) -> Demo:
     )
 
 
-def bake_raw(made: Demo, say: Progress) -> None:
-    """Stores of the raw files, where there are none."""
+def simulated(made: Demo, say: Progress = lambda what, done, total: None) -> xr.Dataset:
+    """The ocean and its weather, simulated and baked where they are not there."""
+    synthetic.write(
+        made.raw, ocean=synthetic.Ocean(depth=LEVELS), start=TRAINING[0], end=WITHHELD[1], keep=STARTS, progress=say
+    )
     jobs = (("glorys12", "glorys12", made.ocean), ("era5_daily", "era5", made.atmosphere))
     for recipe, folder, store in jobs:
         if not store.exists():
             bake(load_recipe(recipe, synthetic.CREDIT), str(made.raw / folder / "*.nc"), store, progress=say)
+    return open_stores(str(made.ocean), str(made.atmosphere))
 
 
 def _forecasts(made: Demo, ds: xr.Dataset, config: TrainConfig, say: Progress) -> dict[str, xr.Dataset]:
