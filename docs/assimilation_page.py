@@ -32,7 +32,7 @@ INTRODUCTION = f"""\
 The same ocean, seen by cloudy satellites of sea surface temperature, two nadir altimeters and drifting floats, with
 errors; a model of ours that learned from three other years; and 365 daily analyses of a fourth year, begun from the
 climatology. Methods are tuned on three months of a training year. One command trains what is missing, runs every cycle
-and writes this page:
+and writes this section:
 
 ```bash
 python docs/results_assimilation.py
@@ -40,9 +40,9 @@ python docs/results_assimilation.py
 
 ![Errors of analyses through the year](images/results_assimilation.png)
 
-Root-mean-square errors over the whole sea from the {SETTLED + 1}st day on; ± is the spread over seeds, of which every
-one has its own model, observations and analysis. 4D-Var has windows of five days, the others of one. The identical twin
-observes a run of the model itself, so that the model is perfect: an upper bound that flatters.
+Root-mean-square errors over the whole sea from the {SETTLED + 1}st day on; ± is the spread over seeds where several are
+done, of which every one has its own model, observations and analysis. 4D-Var has windows of five days, the others of
+one. The identical twin observes a run of the model itself, so that the model is perfect: an upper bound that flatters.
 """
 SITES = f"""\
 Where nothing is assimilated, at {", ".join(f"`{each}`" for each in WITHHELD)}: the errors of the analyses at their
@@ -67,7 +67,7 @@ DENIAL = """\
 
 The learned analysis without one of them: how much larger its errors become, in %.
 """
-Several = dict[str, list[xr.Dataset]]
+Several = dict[str, dict[int, xr.Dataset]]  # by name and seed
 
 
 def write(folder: Path) -> None:
@@ -90,13 +90,12 @@ def section(folder: Path) -> list[str]:
     _curves(scores, IMAGES / "results_assimilation.png")
     shown = [name for name in (FREE, *EVERY, TWIN) if name in scores]
     lines = [INTRODUCTION]
-    lines += _table({name: [_errors(each) for each in scores[name]] for name in shown}, list(PLACES))
+    lines += _table({name: [_errors(each) for each in scores[name].values()] for name in shown}, list(PLACES))
     lines += [*_ended(scores), SITES]
-    lines += _table({name: [_at_sites(each) for each in scores[name]] for name in shown}, list(AT_SITES))
+    lines += _table({name: [_at_sites(each) for each in scores[name].values()] for name in shown}, list(AT_SITES))
     lines += [*_learned(scores), CONSISTENT]
     used = [name for name in shown if name in innovations]
-    pairs = {name: zip(scores[name], innovations[name], strict=True) for name in used}
-    rows = {name: [_consistency(score, said) for score, said in pair] for name, pair in pairs.items()}
+    rows = {name: [_consistency(*pair) for pair in _pairs(scores[name], innovations[name])] for name in used}
     heads = [
         "χ²/p",
         "spread/error",
@@ -113,9 +112,14 @@ def _known(folder: Path, kind: str) -> Several:
     """By name what was kept of every seed."""
     found: Several = {}
     for path in sorted(folder.glob(f"*_{kind}.nc")):
-        name, _, _ = path.name.removesuffix(f"_{kind}.nc").rpartition("_")
-        found.setdefault(name.replace("_", " "), []).append(xr.load_dataset(path, decode_timedelta=True))
+        name, _, seed = path.name.removesuffix(f"_{kind}.nc").rpartition("_")
+        found.setdefault(name.replace("_", " "), {})[int(seed)] = xr.load_dataset(path, decode_timedelta=True)
     return found
+
+
+def _pairs(some: dict[int, xr.Dataset], others: dict[int, xr.Dataset]) -> list[tuple[xr.Dataset, xr.Dataset]]:
+    """What was done of both with the same seed."""
+    return [(each, others[seed]) for seed, each in some.items() if seed in others]
 
 
 def _settled(error: xr.DataArray) -> float:
@@ -146,7 +150,7 @@ def _consistency(scores: xr.Dataset, innovations: xr.Dataset) -> list[float]:
 
 def _ended(scores: Several) -> list[str]:
     """What is to be said of free runs that did not last."""
-    days = [each.sizes["time"] for each in scores.get(FREE, [])]
+    days = [each.sizes["time"] for each in scores.get(FREE, {}).values()]
     short = [str(count) for count in days if count < 365]
     if not short:
         return []
@@ -159,9 +163,8 @@ def _learned(scores: Several) -> list[str]:
         return []
     said = []
     for word, other in {"3D-Var": "3dvar", "LETKF": "letkf"}.items():
-        pairs = list(zip(scores["learned"], scores[other], strict=False))
         ratios = {
-            what: np.mean([_errors(mine)[at] / _errors(theirs)[at] for mine, theirs in pairs])
+            what: np.mean([_errors(a)[at] / _errors(b)[at] for a, b in _pairs(scores["learned"], scores[other])])
             for what, at in {"temperature": 0, "height": 3}.items()
         }
         said.append(f"{ratios['temperature']:.2f} and {ratios['height']:.2f} of the {word}'s")
@@ -172,11 +175,11 @@ def _forecasts(forecasts: Several) -> list[str]:
     if TRUTH not in forecasts:
         return []
     shown = [name for name in (TRUTH, *EVERY) if name in forecasts]
-    errors = {name: [_by_lead(_level(each["thetao_rmse"], 0)) for each in forecasts[name]] for name in shown}
+    errors = {name: [_by_lead(_level(each["thetao_rmse"], 0)) for each in forecasts[name].values()] for name in shown}
     skill: dict[str, list[list[float]]] = {}
     for name in shown:
-        for number, each in enumerate(forecasts[name]):
-            lost = lost_lead(each, forecasts[TRUTH][number]).thetao_lost_lead
+        for each, best in _pairs(forecasts[name], forecasts[TRUTH]):
+            lost = lost_lead(each, best).thetao_lost_lead
             days = lost.isel(depth=0).sel(lead_time=slice("5D", "10D"))
             both = [value for lead in (5, 10) for value in (_day(each["csi"], lead), _day(each["hit_rate"], lead))]
             skill.setdefault(name, []).append([*both, float(days.mean())])
@@ -197,9 +200,8 @@ def _day(scores: xr.DataArray, lead: int) -> float:
 def _denied(scores: Several) -> list[str]:
     rows = {}
     for name in DENIED:
-        without = scores.get(f"learned without {name}")
-        if without:
-            pairs = zip(without, scores["learned"], strict=False)
+        pairs = _pairs(scores.get(f"learned without {name}", {}), scores.get("learned", {}))
+        if pairs:
             rows[f"without {name}"] = [
                 [100 * (a / b - 1) for a, b in zip(_errors(less), _errors(whole), strict=True)] for less, whole in pairs
             ]
@@ -233,11 +235,12 @@ def _curves(scores: Several, path: Path) -> None:
         strict=True,
     ):
         for method in (name for name in (FREE, *EVERY) if name in scores):
-            several = xr.concat([_level(each[f"{name}_rmse"], level) for each in scores[method]], "seed", join="outer")
+            errors = [_level(each[f"{name}_rmse"], level) for each in scores[method].values()]
+            several = xr.concat(errors, "seed", join="outer")
             mean = factor * several.mean("seed")
             style = {"color": "0.6", "linestyle": "--"} if method == FREE else {}
             ax.plot(mean["time"], mean.rolling(time=7, center=True, min_periods=1).mean(), label=method, **style)
-        usual = [factor * float(_level(each[f"{name}_rmse"], level)[0]) for each in scores[FREE]]
+        usual = [factor * float(_level(each[f"{name}_rmse"], level)[0]) for each in scores[FREE].values()]
         ax.set(ylabel=f"error of {label}", ylim=(0, 1.4 * max(usual)))
         ax.grid(alpha=0.3)
     axes[0].legend(ncols=4, frameon=False)

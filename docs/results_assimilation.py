@@ -270,13 +270,11 @@ def withheld(table: xr.Dataset) -> xr.Dataset:
 
 
 def keep(table: xr.Dataset, path: Path) -> None:
-    """Write a table of numbers with six digits, compressed, if it is not there."""
+    """Write a table of numbers with six digits, in few bytes, if it is not there."""
     if not path.exists():
-        packed = {
-            str(name): {"zlib": True, "dtype": "float32"} for name, each in table.items() if each.dtype.kind == "f"
-        }
+        numbers = {str(name): {"dtype": "float32"} for name, each in table.items() if each.dtype.kind == "f"}
         with files.replacing(path) as building:
-            table.to_netcdf(building, encoding=packed)
+            table.to_netcdf(building, format="NETCDF3_64BIT", encoding=numbers)
 
 
 def tune(work: Work, method: str) -> None:
