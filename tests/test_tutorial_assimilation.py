@@ -30,7 +30,7 @@ TRAINED = {  # by preset, how briefly
 def test_the_tutorial_on_assimilation_runs(
     real: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two months instead of seven years, 400 days of errors instead of all, few iterations, one map instead of seven."""
+    """Two months instead of seven years, 400 days of errors, few iterations, one map instead of seven."""
     data = real("mhw/oisst_tasman16_19820101-20101231.nc").parents[1]
     real("obs/dt_med_allsat_phy_l4_20050401-20050531.nc")
     monkeypatch.chdir(tmp_path)
