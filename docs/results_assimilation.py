@@ -44,32 +44,37 @@ NETWORK: dict[str, dict[str, Any]] = {
     "jason": {},
     "sentinel3": {},
     "saral": {},
-    "argo": {"variables": ["thetao"]},  # the model has no salinity
+    "argo": {},
     "mooring": {"number": 20, "variables": ["thetao", "uo", "vo"]},
     "cells": {"kind": "cells", "number": 60, "variable": "thetao", "error": 0.4},
 }
 ALTIMETERS = ("jason", "sentinel3", "saral")
 WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are never assimilated
 VARIABLES = ("thetao", "zos", "uo")
-SPREAD = {"thetao": 1.5, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
+SPREAD = {"thetao": 1.5, "so": 1.5, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
 STATIC = {"kind": "static", "spread": SPREAD, "balance": {"mixed_layer": True}}
 METHODS: dict[str, dict[str, Any]] = {
-    "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "zos": 0.025}}},
+    "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "so": 0.05, "zos": 0.025}}},
     "3dvar": {"kind": "3dvar", "tolerance": 0.01, "background": STATIC, "variances": {"draws": 0}},
     "4dvar": {"kind": "4dvar", "loops": 1, "iterations": 12, "background": STATIC},
     "letkf": {
         "kind": "letkf",
         "members": 40,
-        "localisation": {"thetao": {"km": 160, "m": 1000}, "zos": {"km": 160}},
+        "localisation": {
+            "thetao": {"km": 160, "m": 1000},
+            "so": {"km": 160, "m": 1000},
+            "zos": {"km": 160},
+        },
         "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }
-# What a model needs to last for a year: long rollouts, and steps that a strong jet does not outrun.
+# What a model needs to last for a year: currents that are left to physics, and longer rollouts than the preset's.
+FORECASTER = "neuralogcm_small"
 LONGER: dict[str, Any] = {
-    "rollout": [1, 2, 4, 8, 16],
-    "iterations": [300, 200, 120, 60, 30],
-    "batch_size": [8, 4, 2, 2, 2],
-    "model.substeps": 4,
+    "rollout": [1, 2, 4, 8],
+    "iterations": [120, 80, 40, 20],
+    "batch_size": [8, 4, 2, 2],
+    "model.physics_alone": ["uo", "vo"],
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
 NUMBERS = ("chi_squared", "spread_over_error")  # of the analyses, kept with their scores
@@ -131,7 +136,7 @@ class Work:
 
     @functools.cached_property
     def forecaster(self) -> Path:
-        return self.trained("forecaster", "hybrid_small", **LONGER)
+        return self.trained("forecaster", FORECASTER, **LONGER)
 
     @functools.cached_property
     def model(self) -> Model:

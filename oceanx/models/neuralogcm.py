@@ -61,6 +61,10 @@ class NeuralOGCMConfig(Config):
         and near a pole, is held back to what a substep bears.
     viscosity, diffusivity
         ν of currents and κ of tracers, m2 s-1.
+    physics_alone
+        What the network adds nothing to. On the built-in ocean, trained with the currents among it, the network feeds
+        eddies that no observation sees; over months they outgrow the ocean's. Left to physics, currents stay as strong
+        as they are.
     physics, network
         Without one of them the other is left alone, for comparison.
     as_published
@@ -79,6 +83,7 @@ class NeuralOGCMConfig(Config):
     fastest: PositiveFloat = 2.0
     viscosity: CoefficientConfig = CoefficientConfig(value=1000.0, spread=3.0, learn=True)
     diffusivity: CoefficientConfig = CoefficientConfig(value=1000.0, spread=3.0, learn=True)
+    physics_alone: tuple[str, ...] = ()
     physics: bool = True
     network: bool = True
     as_published: bool = False
@@ -87,6 +92,9 @@ class NeuralOGCMConfig(Config):
     def _check(self) -> NeuralOGCMConfig:
         if not (self.physics or self.network):
             raise ValueError("`physics` and `network` are both false: nothing is left to step or to train")
+        stepped = {*self.tracers, *CURRENTS} if self.physics else set()
+        if strangers := sorted({*self.physics_alone} - stepped):
+            raise ValueError(f"`physics_alone` names {strangers}; physics steps {sorted(stepped)}")
         return self
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> NeuralOGCM:
@@ -150,11 +158,11 @@ class NeuralOGCM(nn.Module):
 
     def _stepped(self, state: State, forcing: Forcing, network: NamedNetwork | None) -> State:
         if self.physics is None:
-            return state + (seasonal(state, forcing) + _closure(network, state, forcing, None))
+            return state + (seasonal(state, forcing) + self._closure(network, state, forcing, None))
         physics = self.physics
         if self.config.as_published:
             alone = euler(lambda x: self.published(x, physics), state, self.seconds)
-            return alone + _closure(network, state, forcing, None)
+            return alone + self._closure(network, state, forcing, None)
         return self.integrated(state, forcing, physics, network) + seasonal(state, forcing)
 
     def integrated(self, start: State, forcing: Forcing, physics: LevelPhysics, network: NamedNetwork | None) -> State:
@@ -170,7 +178,7 @@ class NeuralOGCM(nn.Module):
             if done == 0 or self.config.closure == "substep":
                 # The network sees what physics is about to do.
                 about = first.over(self.seconds)
-                closed = _closure(network, x, forcing, about + physics.risen(x, about)) * (1 / times)
+                closed = self._closure(network, x, forcing, about + physics.risen(x, about)) * (1 / times)
             second = physics.moving(x + first.over(step), flow, mixing) - usual
             change = (first + second).over(step / 2)
             x, moved = x + (change + closed), moved + change
@@ -183,11 +191,13 @@ class NeuralOGCM(nn.Module):
         flow = physics.flow(x, mixing)
         return physics.moving(x, flow, mixing) + physics.pushed(x, flow) + physics.rotated(x)
 
+    def _closure(self, network: NamedNetwork | None, x: State, forcing: Forcing, hints: Increment | None) -> Increment:
+        """N(x, f): what the network adds in a step of the task; nothing where there is none."""
+        if network is None:
+            return Increment({})
+        added = network(x, forcing, hints)
+        return Increment({name: field for name, field in added.items() if name not in self.config.physics_alone})
+
     def coefficients(self) -> dict[str, float]:
         """Viscosity and diffusivity by their units, for a log; nothing without physics."""
         return logged(self)
-
-
-def _closure(network: NamedNetwork | None, x: State, forcing: Forcing, hints: Increment | None) -> Increment:
-    """N(x, f): what the network adds in a step of the task; nothing where there is none."""
-    return Increment({}) if network is None else network(x, forcing, hints)

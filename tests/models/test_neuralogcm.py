@@ -81,6 +81,24 @@ def test_trained_its_skeleton_is_still_its_physics():
 
 
 @both
+@pressures
+def test_what_physics_steps_alone_the_network_adds_nothing_to(anomalies, pressure):
+    """One substep, so that currents have not yet met the water that the network changed."""
+    settings = {"physics_alone": ["uo", "so"], "closure": "substep", "substeps": 1, "fastest": 0.2}
+    model, task, geometry = build(anomalies, trained=True, pressure=pressure, **settings)
+    free, *_ = build(anomalies, trained=True, pressure=pressure, **settings | {"physics_alone": []})
+    free.load_state_dict(model.state_dict())
+    start, forcing = toy.state(task, geometry), toy.forcings(task, geometry)[0]
+    mine, other, skeleton = model(start, forcing), free(start, forcing), model.skeleton(start, forcing)
+    assert torch.equal(mine["so"], skeleton["so"])
+    assert not torch.allclose(other["so"], skeleton["so"], atol=1e-3)
+    assert torch.equal(mine["thetao"], other["thetao"])
+    if pressure == "none":
+        assert torch.equal(mine["uo"], skeleton["uo"])
+        assert torch.equal(mine["vo"], other["vo"])
+
+
+@both
 def test_without_physics_it_is_an_emulator(anomalies):
     model, task, geometry = build(anomalies, trained=True, physics=False)
     emulator = EmulatorConfig(net=NET).build(task, geometry, toy.statistics(task))
@@ -302,6 +320,8 @@ def test_what_the_task_lacks_is_named():
         ({"physics": False, "network": False}, "nothing is left"),
         ({"substeps": 0}, "substeps"),
         ({"pressure": "magic"}, "pressure"),
+        ({"physics_alone": ["zos"]}, r"\['zos'\]; physics steps \['so', 'thetao', 'uo', 'vo'\]"),
+        ({"physics_alone": ["uo"], "physics": False}, r"\['uo'\]; physics steps \[\]"),
         ({"viscosity": {"value": -1.0}}, "viscosity"),
     ],
 )
