@@ -112,7 +112,8 @@ def _mixed(matrices: Tensor, among: Tensor, share: Tensor) -> Float[Tensor, "cel
 
 
 def _variance(members: Float[Tensor, "... m"]) -> Float[Tensor, "..."]:
-    return members.var(-1, correction=1)
+    # torch's own `var` warns where there is nothing, such as no observation at home in a piece of the sea.
+    return (members - members.mean(-1, keepdim=True)).square().sum(-1) / (members.shape[-1] - 1)
 
 
 def _taken(members: Fields, columns: Tensor, level: int) -> Float[Tensor, "column variable m"]:

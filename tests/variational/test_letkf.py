@@ -124,7 +124,9 @@ def test_every_cell_has_the_analysis_of_the_observations_near_it(ocean, inflatio
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_cells_beyond_two_half_widths_of_every_observation_stay_bit_for_bit(every):
+def test_cells_beyond_two_half_widths_of_every_observation_stay_bit_for_bit(every, monkeypatch):
+    """In pieces so small that most have no observation of their own."""
+    monkeypatch.setattr(local_increments, "BATCH", 2)
     members = ring.state(torch.randn(MEMBERS, 64, dtype=torch.float64))
     window = Window(ring.observed(torch.tensor([20, 23]), torch.ones(2, dtype=torch.float64)))
     inflation = InflationConfig(rtps=0.7, rtpp=0.1, multiplicative=1.1)
