@@ -60,11 +60,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "letkf": {
         "kind": "letkf",
         "members": 40,
-        "localisation": {
-            "thetao": {"km": 160, "m": 1000},
-            "so": {"km": 160, "m": 1000},
-            "zos": {"km": 160},
-        },
+        "localisation": dict.fromkeys(("thetao", "so", "zos"), {"km": 160, "m": np.inf}),
         "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }

@@ -9,7 +9,7 @@ observations share a batch, so that little of it is padding.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,11 +77,15 @@ class Local:
     ----------
     seen, wet
         As given.
+    alike
+        Levels in groups of which all have the same Solutions: where observations reach through the whole column, one.
     """
 
     def __init__(self, seen: Seen, neighbours: Neighbours, where: Places, wet: np.ndarray, solve: Solve):
         self.seen, self._neighbours, self._solve = seen, neighbours, solve
         self.wet = wet
+        levels = list(range(len(wet)))
+        self.alike = [levels] if neighbours.whole_columns else [[level] for level in levels]
         self._scaled = (torch.cat((seen.anomalies, seen.departures[:, None]), 1) / seen.std[:, None]).to(seen.dtype)
         # Where each observation is at home, sorted, so that the observations of a cell stand together.
         home = where.level * wet.shape[1] + where.column
@@ -92,12 +96,12 @@ class Local:
         """Columns and observations near each other."""
         return self._neighbours.pairs(columns)
 
-    def solutions(self, columns: np.ndarray, pairs: Pairs, level: int) -> Iterator[tuple[Tensor, Solved]]:
-        """Wet columns that have observations at a level, as positions in `columns`, and the Solution of each."""
+    def solutions(self, columns: np.ndarray, pairs: Pairs, levels: Sequence[int]) -> Iterator[tuple[Tensor, Solved]]:
+        """Wet columns that have observations at levels alike, as positions in `columns`, and the Solution of each."""
         device = self._scaled.device
-        pairs = self._neighbours.at(pairs, level)
+        pairs = self._neighbours.at(pairs, levels[0])
         count, first = pairs.per_column, pairs.per_column.cumsum(0) - pairs.per_column
-        asked = torch.where(torch.from_numpy(self.wet[level, columns]), count, 0)
+        asked = torch.where(torch.from_numpy(self.wet[levels][:, columns].any(0)), count, 0)
         fullest = asked.argsort(descending=True, stable=True)[: int((asked > 0).sum())]
         weight = pairs.taper.sqrt().to(self._scaled.dtype)
         while len(fullest):

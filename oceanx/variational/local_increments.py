@@ -35,12 +35,14 @@ def everywhere(
 
     def work(columns: np.ndarray) -> None:
         pairs = local.pairs(columns)
-        for level in range(len(local.wet)):
-            for cells, found in local.solutions(columns, pairs, level):
+        for levels in local.alike:
+            for cells, found in local.solutions(columns, pairs, levels):
                 at = torch.from_numpy(columns)[cells]
-                _put(increment, at, level, found.increments(_taken(members, at, level), way))
-                observation, rows, filled = local.at_home(at, level)
-                analysed[observation] = found.variance(rows)[filled]
+                for level in levels:
+                    wet = torch.from_numpy(local.wet[level, at.numpy()])
+                    _put(increment, at[wet], level, found.increments(_taken(members, at, level), way)[wet])
+                    observation, rows, filled = local.at_home(at, level)
+                    analysed[observation] = found.variance(rows)[filled]
 
     side_by_side(work, blocks(np.flatnonzero(local.wet.any(0))))
     return increment, analysed
@@ -95,7 +97,7 @@ def _matrices(local: Local, nodes: np.ndarray, level: int, way: Way) -> Float[Te
 
     def work(some: np.ndarray) -> None:
         columns = nodes[some]
-        for cells, found in local.solutions(columns, local.pairs(columns), level):
+        for cells, found in local.solutions(columns, local.pairs(columns), [level]):
             result[torch.from_numpy(some)[cells]] = matrix(found, members, way, found.pull)
 
     side_by_side(work, blocks(number))

@@ -32,7 +32,8 @@ class Reach(Config):
         Horizontal half-width; None: twice the distance over which the background's errors hang together. `.inf`:
         everywhere.
     m
-        Vertical half-width, likewise; None for a variable of the surface: the whole column.
+        Vertical half-width, likewise; None for a variable of the surface: the whole column. Where all variables reach
+        through it, one analysis serves all of its levels.
     """
 
     # A file of numbers has no word for infinity: it is written as text, which reads back as the number.

@@ -124,7 +124,7 @@ class Neighbours:
             points = np.stack((where.latitude[rows], where.longitude[rows]), -1)
             self._trees[name] = _tree(points, geometry), rows.astype("int32"), widths[name].horizontal
             self.vertical[:, rows] = gaspari_cohn(apart[:, rows] / widths[name].vertical)
-        self._flat = bool((self.vertical == 1).all())
+        self.whole_columns = bool((self.vertical == 1).all())
         self.at_home = self.vertical[where.level, range(len(where.depth))]
         for name, rows in where.rows.items():
             points = np.stack((where.latitude[rows], where.longitude[rows]), -1)
@@ -152,7 +152,7 @@ class Neighbours:
 
     def at(self, pairs: Pairs, level: int) -> Pairs:
         """The same at a level, vertical distance taken into account."""
-        if self._flat:
+        if self.whole_columns:
             return pairs
         return pairs.tapered(pairs.taper * self.vertical[level].index_select(0, pairs.observation))
 

@@ -24,6 +24,7 @@ NONE = InflationConfig()
 MEMBERS = 9
 EVERYWHERE = {"km": float("inf"), "m": float("inf")}
 NEAR = {"thetao": {"km": 250.0, "m": 30.0}, "zos": {"km": 400.0, "m": 60.0}}
+THROUGH = {"thetao": {"km": 250.0, "m": float("inf")}, "zos": {"km": 400.0, "m": float("inf")}}
 
 
 @pytest.fixture
@@ -84,13 +85,13 @@ def test_with_unbounded_reach_it_is_the_etkf(ocean, inflation, rotate):
             torch.testing.assert_close(found.influence, one.influence, rtol=0, atol=1e-10)
 
 
-def by_loop(setting, members, window, inflation=1.0):
+def by_loop(setting, members, window, inflation, reach):
     """The analysis of every cell by itself, in plain numpy."""
     geometry, seen = setting.geometry, window.observed
     y = seen.operator(members).double().numpy()
     d, y = seen.values.numpy() - y.mean(0), y - y.mean(0)
     where = places(window, geometry)
-    widths = {name: HalfWidths(1000 * reach["km"], reach["m"]) for name, reach in NEAR.items()}
+    widths = {name: HalfWidths(1000 * each["km"], each["m"]) for name, each in reach.items()}
     near = Neighbours(geometry, where, widths)
     rows, columns = geometry.area.shape
     taper = np.zeros((rows * columns, len(d)))
@@ -113,12 +114,13 @@ def by_loop(setting, members, window, inflation=1.0):
 
 @pytest.mark.parametrize("inflation", [1.0, 1.3])
 @pytest.mark.parametrize("batch", [3, 512])
-def test_every_cell_has_the_analysis_of_the_observations_near_it(ocean, inflation, batch, monkeypatch):
+@pytest.mark.parametrize("reach", [NEAR, THROUGH])
+def test_every_cell_has_the_analysis_of_the_observations_near_it(ocean, inflation, batch, reach, monkeypatch):
     setting, members, window = ocean
     monkeypatch.setattr(local, "BATCH", batch)
     monkeypatch.setattr(local, "BLOCK", 4 * batch)
-    found = config(inflation={"multiplicative": inflation}).build(setting)(members, window)
-    expected = by_loop(setting, members, window, inflation)
+    found = config(localisation=reach, inflation={"multiplicative": inflation}).build(setting)(members, window)
+    expected = by_loop(setting, members, window, inflation, reach)
     for name, field in expected.items():
         np.testing.assert_allclose(found.increment[name].numpy(), field, rtol=0, atol=1e-11)
 
