@@ -60,7 +60,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "letkf": {
         "kind": "letkf",
         "members": 40,
-        "localisation": dict.fromkeys(("thetao", "so", "zos"), {"km": 160, "m": np.inf}),
+        "localisation": {name: {"km": 160, "m": np.inf} for name in ("thetao", "so", "zos")},
         "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
     },
 }
