@@ -10,7 +10,7 @@ from torch import Tensor
 
 from oceanx.models.analysis_gains import Sight, sight
 from oceanx.models.analysis_method import LearnedMethod
-from oceanx.models.analysis_network import AnalysisNetworkConfig, LearnedAnalysis
+from oceanx.models.analysis_network import FADES, AnalysisNetworkConfig, LearnedAnalysis
 from oceanx.models.analysis_solver import AnalysisSolverConfig
 from oceanx.nn.unet import UNetConfig
 from oceanx.tensors.observe import Operator, Part
@@ -70,6 +70,18 @@ def test_untrained_it_gives_the_background_bit_for_bit(kind: str) -> None:
     said = analysis(kind, trained=False)(background, [sight(observed(9), [background])], told())
     assert same(background + said.increment, background)
     assert not any(field.any() for field in said.analysed.values())
+
+
+@kinds
+def test_untrained_it_keeps_what_it_was_told_of_errors_and_forgets_slowly(kind: str) -> None:
+    background, module = toy.state(TASK, GEOMETRY), analysis(kind, trained=False)
+    expected = background.map(lambda x: torch.full_like(x, -2.0))
+    said = module(background, [sight(observed(9), [background])], told(), expected)
+    for name, field in background.items():
+        wet = GEOMETRY.mask_of(field.shape[1]).expand_as(field)
+        assert torch.equal(said.analysed[name], -2.0 * wet)
+        assert torch.equal(said.following[name], FADES * said.analysed[name])
+    assert 0.9 < FADES < 1  # a Kalman filter that forgot half a day's knowledge would be little more than interpolation
 
 
 @kinds
