@@ -51,7 +51,7 @@ NETWORK: dict[str, dict[str, Any]] = {
 ALTIMETERS = ("jason", "sentinel3", "saral")
 WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are never assimilated
 VARIABLES = ("thetao", "zos", "uo")
-SPREAD = {"thetao": 1.5, "so": 1.5, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
+SPREAD = {"thetao": 1.2, "so": 1.2, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
 STATIC = {"kind": "static", "spread": SPREAD, "balance": {"mixed_layer": True}}
 METHODS: dict[str, dict[str, Any]] = {
     "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "so": 0.05, "zos": 0.025}}},
