@@ -30,9 +30,9 @@ TITLE = "## From observations alone\n"
 INTRODUCTION = f"""\
 {TITLE}
 The same ocean, seen by cloudy satellites of sea surface temperature, two nadir altimeters and drifting floats, with
-errors; a model of ours that learned from three other years; and 365 daily analyses of a fourth year, begun from the
-climatology. Methods are tuned on three months of a training year. One command trains what is missing, runs every cycle
-and writes this section:
+errors; a model that learned from three other years, NeuralOGCM with its currents left to physics; and 365 daily
+analyses of a fourth year, begun from the climatology. Methods are tuned on three months of a training year. One command
+trains what is missing, runs every cycle and writes this section:
 
 ```bash
 python docs/results_assimilation.py
@@ -240,8 +240,8 @@ def _curves(scores: Several, path: Path) -> None:
             mean = factor * several.mean("seed")
             style = {"color": "0.6", "linestyle": "--"} if method == FREE else {}
             ax.plot(mean["time"], mean.rolling(time=7, center=True, min_periods=1).mean(), label=method, **style)
-        usual = [factor * float(_level(each[f"{name}_rmse"], level)[0]) for each in scores[FREE].values()]
-        ax.set(ylabel=f"error of {label}", ylim=(0, 1.4 * max(usual)))
+        first = [factor * float(_level(each[f"{name}_rmse"], level)[0]) for each in scores.get(FREE, {}).values()]
+        ax.set(ylabel=f"error of {label}", ylim=(0, 1.4 * max(first) if first else None))
         ax.grid(alpha=0.3)
     axes[0].legend(ncols=4, frameon=False)
     figure.savefig(path, dpi=110)

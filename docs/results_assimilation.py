@@ -82,7 +82,7 @@ LEAD = "40D"
 SCORES = Path(__file__).parents[1] / "benchmarks/results/assimilation"
 TRIED: dict[str, dict[str, list[Any]]] = {
     "oi": {"background.spread.thetao": [0.2, 0.3], "background.spread.zos": [0.02, 0.025]},
-    "3dvar": {"background.spread.thetao": [1.0, 1.5, 2.0], "background.spread.zos": [1.5, 2.0]},
+    "3dvar": {"background.spread.thetao": [1.0, 1.2, 1.5], "background.spread.so": [1.2, 2.5]},
     "4dvar": {"background.spread.thetao": [1.0, 1.5], "background.spread.zos": [1.0, 2.0]},
     "letkf": {"inflation.rtps": [0.0, 0.2, 0.4, 0.6], "inflation.additive": [0.45, 0.6]},
 }
