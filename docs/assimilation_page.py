@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from page import IMAGES, PAGE, markdown
-from results_assimilation import DENIED, EVERY, FREE, TWIN, WITHHELD
+from results_assimilation import DENIED, EVERY, FREE, TRUTH, TWIN, WITHHELD
 
 from oceanx.scores.cycling import lost_lead
 from oceanx.vocabulary import files
@@ -24,7 +24,6 @@ PLACES = {  # what is tabled: variable, level, unit, factor
 AT_SITES = {"temperature (°C)": ("thetao", 1.0), "height (cm)": ("zos", 100.0), "current (cm/s)": ("uo", 100.0)}
 LEADS = (1, 5, 10, 20, 40)  # days
 SETTLED = 30  # days after which a cycle has forgotten that it began from the climatology
-TRUTH = "truth"
 
 TITLE = "## From observations alone\n"
 INTRODUCTION = f"""\

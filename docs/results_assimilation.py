@@ -74,7 +74,7 @@ LONGER: dict[str, Any] = {
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
 NUMBERS = ("chi_squared", "spread_over_error")  # of the analyses, kept with their scores
-FREE, TWIN = "free run", "letkf identical twin"
+FREE, TWIN, TRUTH = "free run", "letkf identical twin", "truth"
 EVERY = ("oi", "3dvar", "4dvar", "letkf", *LEARNED)
 DENIED = {"sst": ["sst"], "altimeters": ["jason", "sentinel3"], "floats": ["float_*"]}
 STARTS = [str(day.date()) for day in pd.date_range("2004-03-01", periods=20, freq="13D")]
@@ -105,7 +105,7 @@ def main() -> None:
             began = time.perf_counter()
             work.free_run() if method == FREE else work.year(method)
             print(f"{method}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
-        work.forecasts("truth", None)
+        work.forecasts(TRUTH, None)
     work = Work(given.to, given.scores, given.seeds[0])
     if "learned" in given.methods:
         for name, platforms in DENIED.items():
