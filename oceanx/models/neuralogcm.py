@@ -62,9 +62,10 @@ class NeuralOGCMConfig(Config):
     viscosity, diffusivity
         ν of currents and κ of tracers, m2 s-1.
     physics_alone
-        What the network adds nothing to. On the built-in ocean, currents of a free run are as strong as the ocean's
-        after half a year and 1.5 times so after one if they are left to physics, 1.3 and 4.4 times if the network
-        pushes them too; temperature is closer to the truth from the tenth day on, currents farther up to then.
+        What the network adds nothing to. On the built-in ocean, one training of each, currents of a free run are as
+        strong as the ocean's after half a year and 1.5 times so after one if they are left to physics, 1.3 and 4.4
+        times if the network pushes them too; temperature is closer to the truth from the tenth day on, currents
+        farther up to then.
     physics, network
         Without one of them the other is left alone, for comparison.
     as_published
