@@ -99,6 +99,7 @@ def section(folder: Path) -> list[str]:
         "χ²/p",
         "spread/error",
         "σo of temperature",
+        "σo of salinity",
         "σo of height",
         "late/early, temperature",
         "late/early, height",
@@ -142,7 +143,7 @@ def _consistency(scores: xr.Dataset, innovations: xr.Dataset) -> list[float]:
     late = scores.isel(time=slice(SETTLED, None))
     used = innovations.sel(role="used").isel(window=slice(1, None))  # by month
     found = [float(late["chi_squared"].mean()), float(late["spread_over_error"].mean())]
-    for name in ("thetao", "zos"):
+    for name in ("thetao", "so", "zos"):
         found.append(float((used[f"{name}_sigma_o"] / used[f"{name}_sigma_o_stated"]).mean()))
     return [*found, float(scores["thetao_late_over_early"][0]), float(scores["zos_late_over_early"])]
 

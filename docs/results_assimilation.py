@@ -51,7 +51,7 @@ NETWORK: dict[str, dict[str, Any]] = {
 ALTIMETERS = ("jason", "sentinel3", "saral")
 WITHHELD = ["saral", "cells", "mooring_*", "float_*7"]  # platforms that are never assimilated
 VARIABLES = ("thetao", "zos", "uo")
-SPREAD = {"thetao": 1.2, "so": 1.2, "zos": 2.0, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
+SPREAD = {"thetao": 1.1, "so": 2.0, "zos": 1.4, "uo": 2.0, "vo": 2.0}  # times the errors of forecasts of training years
 STATIC = {"kind": "static", "spread": SPREAD, "balance": {"mixed_layer": True}}
 METHODS: dict[str, dict[str, Any]] = {
     "oi": {"kind": "oi", "background": {"kind": "analytic", "spread": {"thetao": 0.3, "so": 0.05, "zos": 0.025}}},
@@ -60,8 +60,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "letkf": {
         "kind": "letkf",
         "members": 40,
-        "localisation": {name: {"km": 160, "m": np.inf} for name in ("thetao", "so", "zos")},
-        "inflation": {"rtps": 0.2, "additive": 0.6, "samples": "samples"},
+        "localisation": {name: {"km": km, "m": np.inf} for name, km in {"thetao": 150, "so": 120, "zos": 120}.items()},
+        "inflation": {"rtps": 0.2, "additive": 0.55, "samples": "samples"},
     },
 }
 # What a model needs to last for a year: currents that are left to physics, and longer rollouts than the preset's.
@@ -82,9 +82,9 @@ LEAD = "40D"
 SCORES = Path(__file__).parents[1] / "benchmarks/results/assimilation"
 TRIED: dict[str, dict[str, list[Any]]] = {
     "oi": {"background.spread.thetao": [0.2, 0.3], "background.spread.zos": [0.02, 0.025]},
-    "3dvar": {"background.spread.thetao": [1.0, 1.2, 1.5], "background.spread.so": [1.2, 2.5]},
+    "3dvar": {"background.spread.thetao": [1.0, 1.1, 1.2], "background.spread.so": [1.2, 2.0]},
     "4dvar": {"background.spread.thetao": [1.0, 1.5], "background.spread.zos": [1.0, 2.0]},
-    "letkf": {"inflation.rtps": [0.0, 0.2, 0.4, 0.6], "inflation.additive": [0.45, 0.6]},
+    "letkf": {"inflation.rtps": [0.0, 0.2, 0.4, 0.6], "inflation.additive": [0.55, 0.8]},
 }
 
 

@@ -29,7 +29,7 @@ def spectrum(size, observations, condition, seed=0):
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10**6), size=st.integers(1, 40), observations=st.integers(1, 15))
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 60), observations=st.integers(1, 40))
 def test_they_end_at_the_minimum_within_one_more_than_there_are_observations(seed, size, observations):
     G, d = draw(seed, observations, size), draw(seed + 1, 1, observations)
     found = conjugate_gradients(linear(G, d), tolerance=1e-11)
@@ -99,12 +99,26 @@ def test_lanczos_knows_the_inverse_hessian():
     ritz = conjugate_gradients(linear(G, d), tolerance=1e-13, lanczos=True).ritz
     values = torch.linalg.eigvalsh(G @ G.T)
     assert torch.allclose(ritz.values.sort().values[-12:], values, rtol=1e-9)
-    assert torch.allclose(
-        ritz.vectors @ ritz.vectors.T, torch.eye(len(ritz.values), dtype=torch.float64), rtol=0, atol=1e-10
-    )
-    assert torch.allclose(ritz.seen, ritz.vectors @ G.T, rtol=0, atol=1e-9)
+    are_of(ritz, G)
     inverse = torch.linalg.inv(torch.eye(30, dtype=torch.float64) + G.T @ G)
     assert torch.allclose(ritz.inverse_hessian(torch.eye(30, dtype=torch.float64)), inverse, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("iterations", [15, 16, 17, 40])
+def test_directions_stay_orthogonal_however_many_there_are(iterations):
+    """Where they are not, conjugate gradients see the largest eigenvalues twice."""
+    G = spectrum(90, 80, 1e6)
+    ritz = conjugate_gradients(linear(G, draw(3, 1, 80)), iterations=iterations, tolerance=1e-13, lanczos=True).ritz
+    assert len(ritz.values) == iterations
+    are_of(ritz, G, scale=1e6)
+
+
+def are_of(ritz, G, scale=1.0):
+    """Vectors of length 1 that are orthogonal, G times them, and |G q|² as their values."""
+    unit = torch.eye(len(ritz.values), dtype=torch.float64)
+    assert torch.allclose(ritz.vectors @ ritz.vectors.T, unit, rtol=0, atol=1e-10)
+    assert torch.allclose(ritz.seen, ritz.vectors @ G.T, rtol=0, atol=1e-9 * scale**0.5)
+    assert torch.allclose(ritz.seen.square().sum(1), ritz.values, rtol=1e-9, atol=1e-9 * scale)
 
 
 def curved(v):
