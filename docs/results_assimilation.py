@@ -234,7 +234,11 @@ class Work:
         path = self.table(name, "forecasts")
         if path.exists():
             return
-        start = self.ds if an is None else xr.merge([an[list(self.model.task.prognostic.names)], self.forcing()])
+        start = (
+            self.ds
+            if an is None
+            else xr.merge([an[list(self.model.task.prognostic.names)], self.forcing()], join="inner", compat="override")
+        )
         fc = ox.forecast(self.model, start, STARTS, LEAD, forcing="observed")[["thetao", "zos", "uo"]]
         scores = ox.score(fc, self.ds, metrics=["rmse"], references=False)
         surface = {name: fc.thetao.isel(depth=0, drop=True)}
