@@ -30,8 +30,8 @@ INTRODUCTION = f"""\
 {TITLE}
 The same ocean, seen by cloudy satellites of sea surface temperature, two nadir altimeters and drifting floats, with
 errors; a model that learned from three other years, NeuralOGCM with its currents left to physics; and 365 daily
-analyses of a fourth year, begun from the climatology. Methods are tuned on three months of a training year. One command
-trains what is missing, runs every cycle and writes this section:
+analyses of a fourth year, begun from the climatology. Methods are tuned on two months of the third, with a model that
+has learned from the two before. One command trains what is missing, runs every cycle and writes this section:
 
 ```bash
 python docs/results_assimilation.py
