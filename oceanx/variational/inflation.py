@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from oceanx.tensors.state import Fields, Increment, State
@@ -60,7 +60,8 @@ class InflationConfig(Config):
     rtps, rtpp
         α of the relaxations, 0 to 1.
     additive
-        β, how much of a sample of the model's error every member gets.
+        β, how much of a sample of the model's error every member gets: one number, or some by variable, 0 for those
+        not given.
     samples
         Which: `residuals`, what one step of the model leaves unexplained, or `samples` of the background's error.
     adaptive
@@ -75,23 +76,36 @@ class InflationConfig(Config):
     multiplicative: Annotated[float, Field(gt=0)] = 1.0
     rtps: Annotated[float, Field(ge=0, le=1)] = 0.0
     rtpp: Annotated[float, Field(ge=0, le=1)] = 0.0
-    additive: Annotated[float, Field(ge=0)] = 0.0
+    additive: NonNegativeFloat | Mapping[str, NonNegativeFloat] = 0.0
     samples: Literal["residuals", "samples"] = "residuals"
     adaptive: Adaptive | None = None
 
     def build(self, setting: Setting) -> Inflation:
         """The inflation of one run, at its beginning."""
-        samples = getattr(setting, self.samples) if self.additive else None
-        if self.additive and samples is None:
+        return Inflation(self, self._scaled(setting) if self.additive else None)
+
+    def _scaled(self, setting: Setting) -> Fields:
+        """β times the samples."""
+        samples: Fields | None = getattr(setting, self.samples)
+        if samples is None:
             raise InputError(
-                f"additive inflation of {self.additive:g}: there are no {self.samples} of errors to draw from; "
+                f"additive inflation of {self.additive}: there are no {self.samples} of errors to draw from; "
                 "give background errors that hold them, or set additive to 0"
             )
-        return Inflation(self, samples)
+        if not isinstance(self.additive, Mapping):
+            return Fields({name: self.additive * field for name, field in samples.items()})
+        if strangers := sorted(self.additive.keys() - samples.keys()):
+            raise InputError(f"additive inflation names {strangers}; there are {self.samples} of {sorted(samples)}")
+        return Fields({name: factor * samples[name] for name, factor in self.additive.items()})
 
 
 class Inflation:
     """Inflation as it goes from window to window.
+
+    Parameters
+    ----------
+    samples
+        What members get of, β times the model's errors; None for nothing.
 
     Attributes
     ----------
@@ -135,7 +149,7 @@ class Inflation:
         for name, field in increment.items():
             if name in self._samples:
                 noise = self._samples[name].to(field.device)[drawn.to(field.device)].to(field.dtype)
-                result[name] = field + self.config.additive * (noise - noise.mean(0, keepdim=True))
+                result[name] = field + (noise - noise.mean(0, keepdim=True))
         return Increment(result)
 
     @property

@@ -9,7 +9,7 @@ import toy_ring as ring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanx.tensors.state import Fields, Increment
+from oceanx.tensors.state import Fields, Increment, State
 from oceanx.variational.analysis import Setting, Window
 from oceanx.variational.etkf import ETKFConfig
 from oceanx.variational.inflation import Adaptive, Inflation, InflationConfig
@@ -92,6 +92,22 @@ def test_additive_inflation_gives_samples_without_a_mean():
     apart, known = (noise[0] - noise[1]) / 0.5, samples[:, 0, 0]
     assert float((apart + known[:, None] - known).abs().amax(-1).min()) < 1e-12
     assert torch.equal(noisy, after(InflationConfig(additive=0.5), members, setting=setting))
+
+
+def test_additive_inflation_by_variable_leaves_those_not_given_alone():
+    noise = {name: torch.randn(50, 1, 1, 64, dtype=torch.float64) for name in ("zos", "mlotst")}
+    increment = Increment({name: torch.zeros(20, 1, 1, 64, dtype=torch.float64) for name in noise})
+
+    def widened(additive):
+        inflation = InflationConfig(additive=additive).build(with_samples(residuals=Fields(noise)))
+        return inflation.widened(State(increment), increment, seed=3)
+
+    whole, apart = widened(1.0), widened({"zos": 0.25})
+    torch.testing.assert_close(apart["zos"], 0.25 * whole["zos"], rtol=0, atol=1e-12)
+    assert whole["mlotst"].any()
+    assert not apart["mlotst"].any()
+    with pytest.raises(InputError, match=r"names \['sla'\]; there are residuals of \['mlotst', 'zos'\]"):
+        widened({"sla": 1.0})
 
 
 def test_additive_inflation_without_samples_is_refused():
