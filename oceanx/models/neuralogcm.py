@@ -1,10 +1,10 @@
 """NeuralOGCM: x' = x + Δc + ∫ (P_ν(x) − P_ν(c) + N(x, f)) dt, physics of two learned coefficients and a closure.
 
-P_ν carries temperature and salinity with the state's own currents, mixes them with a diffusivity κ, brakes currents
-with a viscosity ν, and lets currents and sea surface answer what moved (`neuralogcm_physics` has the equations). ν and
-κ are learned as logarithms about a prior, with the network N, through all substeps. Physics acts on totals in SI units;
-with climatology c, what the mean flow does to the mean state is taken out and the climatology's change Δc over the step
-put in its place.
+P_ν carries temperature and salinity with the state's own currents, mixes them with a diffusivity κ, brakes currents,
+and the sea surface that they balance, with a viscosity ν, and lets currents and surface answer what moved
+(`neuralogcm_physics` has the equations). ν and κ are learned as logarithms about a prior, with the network N, through
+all substeps. Physics acts on totals in SI units; with climatology c, what the mean flow does to the mean state is taken
+out and the climatology's change Δc over the step put in its place.
 
 The published branch steps −u·∇x − f k×u + ν∇²x without pressure, in one forward Euler step of a day. Rotation then
 turns every current, that of eddies in balance too, and Euler's method lets it grow by |1 + i f Δt|, some 6 to 11 times
@@ -184,7 +184,7 @@ class NeuralOGCM(nn.Module):
             change = (first + second).over(step / 2)
             x, moved = x + (change + closed), moved + change
         x = x + physics.risen(start, moved)
-        return x + physics.answered(start, x, mixing)
+        return x + physics.answered(start, x, mixing, eased=moved.get("zos", 0.0))
 
     def published(self, x: State, physics: LevelPhysics) -> Tendency:
         """P_ν(x), all terms as they stand, per second."""

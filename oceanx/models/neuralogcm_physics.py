@@ -2,7 +2,7 @@
 
     ∂T/∂t = −u·∇T + κ∇²T             and salinity likewise
     ∂u/∂t = ν∇²u − f k×u + B(x),     B(x) = −u·∇u − ∇p/ρ₀
-    ∂η/∂t = −(1/ρ₀) ∫ ∂ρ/∂t dz
+    ∂η/∂t = ν∇²η − (1/ρ₀) ∫ ∂ρ/∂t dz
 
 Currents of one day's mean are in balance: rotation, B, and what winds and friction in the vertical add to them, cancel
 but for a little. Stepped as they stand they make inertial circles of a gyre that stood still, for the sum is never
@@ -12,8 +12,9 @@ only what changes since is felt,
     ∂u/∂t = ν∇²u − f k×(u − b) + B(x) − B(x₀)
 
 where b is the current in balance: that of the beginning x₀, moved by friction and by the closure, which both speak of
-currents together with their pressure. As water moves, its density pushes, and rotation turns the push, exactly and
-however long the step, into the current that withstands it.
+currents together with their pressure. So friction takes from η what it takes from currents, which do not answer that
+again; noise between neighbouring cells, which no centred slope feels, would else stay for good. As water moves, its
+density pushes, and rotation turns the push, exactly and however long the step, into the current that withstands it.
 
 Nothing here moves mass from column to column, and so the pressure on the sea floor stays: the surface rises over water
 that becomes lighter. With the surface held instead it would be the deep water that moves.
@@ -116,13 +117,16 @@ class LevelPhysics(nn.Module):
         return bounded_flow(flow, bounded_share(flow, g.layers, self._most - mixing_rate(mixing.kappa, g)))
 
     def moving(self, x: Mapping[str, Tensor], flow: Flux, mixing: Mixing) -> Tendency:
-        """−u·∇T + κ∇²T of every tracer (its unit per second), and ν∇²u of currents, either component by itself (m s-2).
+        """−u·∇T + κ∇²T of every tracer (its unit per second); ν∇² of the surface and of either current by itself.
 
-        A coast takes neither.
+        A coast takes nothing.
         """
         g = self.geometry
         carried = {name: self._advected(x[name], flow) + diffusion(x[name], g, mixing.kappa) for name in self.tracers}
-        return Tendency(carried | {name: diffusion(x[name], g, mixing.nu) for name in CURRENTS})
+        braked = {name: diffusion(x[name], g, mixing.nu) for name in CURRENTS}
+        if self.pressure != "none":
+            braked["zos"] = diffusion(x["zos"], g, mixing.nu)[:, :1]
+        return Tendency(carried | braked)
 
     def risen(self, x: State, moved: Increment) -> Increment:
         """How the sea surface answers what moved (m), the pressure on the floor unchanged."""
@@ -130,17 +134,20 @@ class LevelPhysics(nn.Module):
             return Increment({})
         return Increment({"zos": (self._weight(x) - self._weight(x + moved)) / GRAVITY})
 
-    def answered(self, start: State, x: State, mixing: Mixing) -> Increment:
+    def answered(self, start: State, x: State, mixing: Mixing, eased: Tensor | float = 0.0) -> Increment:
         """How currents answer (m s-1), over a whole step of the task, what has changed in it.
 
         Parameters
         ----------
         start, x
             The beginning, in balance, and the end without this answer. What pushes grows evenly between them.
+        eased
+            What friction has done to the sea surface (m), to which it has made currents answer already.
         """
         if self.pressure == "none":
             return Increment({})
-        push = self.pushed(x, self.flow(x, mixing)) - self.pushed(start, self.flow(start, mixing))
+        felt = State({**x, "zos": x["zos"] - eased})
+        push = self.pushed(felt, self.flow(felt, mixing)) - self.pushed(start, self.flow(start, mixing))
         u, v = (push[name] * self.seconds for name in CURRENTS)
         return Increment({"uo": self.along * u + self.across * v, "vo": self.along * v - self.across * u})
 

@@ -158,6 +158,22 @@ def test_friction_and_diffusion_take_a_wave_away_as_heun_has_it(viscosity):
         assert torch.allclose(end[name], expected.expand_as(end[name]), atol=1e-5)
 
 
+@pytest.mark.parametrize("pressure", ["surface", "baroclinic"])
+@pytest.mark.parametrize("length", [2, 4, 8])  # of the wave, in cells: of two no centred slope is felt
+def test_friction_takes_a_wave_and_the_sea_surface_that_it_balances_alike(pressure, length):
+    """f k×u = −g ∇η before and after: 1 − a + a²/2 a substep of both, a = ν Δt (2 sin ½kΔy / Δy)²."""
+    geometry, viscosity = plane(size=(8, 4)), 2000.0
+    phase = 2 * math.pi * torch.arange(8) / length
+    height = 0.1 * torch.cos(phase)[:, None]
+    slope = -0.1 * (torch.sin(phase) * math.sin(2 * math.pi / length) / 5e4)[:, None]
+    model, task, _ = build(geometry=geometry, pressure=pressure, viscosity=viscosity)
+    start = at_rest(geometry, zos=height, uo=-GRAVITY / 1e-4 * slope)
+    end = model(start, toy.forcings(task, geometry)[0])
+    a = viscosity * DAY / 3 * (2 * math.sin(math.pi / length) / 5e4) ** 2
+    for name in ("zos", "uo"):
+        assert torch.allclose(end[name], (1 - a + a**2 / 2) ** 3 * start[name], atol=1e-5)
+
+
 @pytest.mark.parametrize("theta", [0.0, 1e-3, 0.5, -2.0, 2 * math.pi, 9.0, -11.0])
 def test_a_growing_push_turns_exactly(theta):
     """Against ten thousand small steps of dz/dt = G t − iθ z, G = 1 along x, over a time of 1."""
