@@ -51,8 +51,7 @@ CONSISTENT = """\
 What is stated of errors, against what departures say of them: χ²/p, the background's spread over its error at the
 observations, and the diagnosed over the true error of observations (Desroziers), all 1 where statistics are right. The
 last columns are the error of the last 90 days over that of days 31 to 120, of surface temperature and height: above 1,
-a cycle gets worse. What grows in height is noise between neighbouring cells, which the model does not damp and
-altimeters do not see.
+a cycle gets worse.
 """
 FORECASTS = """\
 ### Forecasts from them
