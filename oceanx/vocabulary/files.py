@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+from .locks import locked
 
 _PACKAGE = Path(__file__).parents[1]
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
@@ -82,6 +83,11 @@ def _exchanged(a: Path, b: Path) -> bool:
 def replacing(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write; it becomes `target` when the block ends well and is deleted when not.
 
+    Raises
+    ------
+    InputError
+        If the target exists and may not be replaced, or another process is writing it.
+
     Examples
     --------
     >>> with replacing("scores.nc") as path:          # doctest: +SKIP
@@ -89,9 +95,13 @@ def replacing(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """
     target = refuse_existing(target, overwrite=overwrite)
     path = partial(target)
-    remove(path)
-    try:
-        yield path
-        publish(path, target)
-    finally:
-        remove(path)
+    lock = path.with_name(path.name + ".lock")
+    with locked(lock, target):
+        try:
+            refuse_existing(target, overwrite=overwrite)  # another process may just have made it
+            remove(path)
+            yield path
+            publish(path, target)
+        finally:
+            remove(path)
+            lock.unlink(missing_ok=True)

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from oceanx.data.writing.unfinished import locked
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
+from oceanx.vocabulary.locks import locked
 
 from .processes import Processes
 from .runs import Run, restore, save_tensors, tensors
@@ -125,7 +125,7 @@ class Checkpoint:
         """Within it no other training writes this run; `InputError` if one does already."""
         lock = self.run / "lock"
         with ExitStack() as stack:
-            self.here.first_alone(lambda: stack.enter_context(locked(lock)))
+            self.here.first_alone(lambda: stack.enter_context(locked(lock, self.run)))
             try:
                 yield
             finally:

@@ -331,7 +331,7 @@ def test_a_second_process_is_refused(marine, tmp_path):
     (tmp_path / ".staging").mkdir()
     with (tmp_path / ".staging/lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process is staging into it"):
+        with pytest.raises(InputError, match="another process is writing it"):
             stage("glorys12", tmp_path, "2020-01-01")
 
 

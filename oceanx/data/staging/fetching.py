@@ -22,6 +22,7 @@ from oceanx.vocabulary.progress import Progress
 
 from ...vocabulary.errors import InputError, unknown
 from ...vocabulary.files import remove
+from ...vocabulary.locks import locked
 from ..axis import span
 from ..formats.netcdf import LOCK
 from ..formats.part import everything
@@ -126,16 +127,7 @@ def _alone(folder: Path) -> Iterator[Path]:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from None
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield work
-        return
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another process is staging into it; wait for that one") from None
+    with locked(work / "lock", folder):
         yield work
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...vocabulary.errors import InputError
 from ...vocabulary.files import remove
+from ...vocabulary.locks import locked
 
 Share = tuple[int, int]  # (number, of how many): a job array's part of the blocks
 _OURS = {"manifest.json", "manifest.new", "store", "done", "scratch"}
@@ -33,35 +34,18 @@ def held(work: Path, share: Share | None = None) -> Iterator[None]:
     if work.exists() and not (work.is_dir() and all(p.name in _OURS or p.name[:4] == "lock" for p in work.iterdir())):
         raise InputError(f"{work}: is in the way and not an unfinished store of ours; move it elsewhere")
     work.mkdir(exist_ok=True)
-    with locked(work / "lock", shared=share is not None):
+    with locked(work / "lock", work, shared=share is not None):
         if share is None:
             yield
             return
-        with locked(work / f"lock.{share[0]}-{share[1]}"):
+        with locked(work / f"lock.{share[0]}-{share[1]}", work):
             yield
 
 
 @contextmanager
 def alone_for_a_moment(work: Path) -> Iterator[None]:
     """Wait until no other part of the job array is in here."""
-    with locked(work / "lock.moment", wait=True):
-        yield
-
-
-@contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
-    """Hold a file as no other process does; `InputError` if one has it, unless this one is to wait."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    with path.open("w") as lock:
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(lock, kind | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise InputError(f"{path.parent}: another process is writing it; wait for that one, or stop it") from None
+    with locked(work / "lock.moment", work, wait=True):
         yield
 
 
