@@ -55,6 +55,9 @@ members, which nothing can beat.
 So little training says which way of building a model learns fast, not which is best when trained to the end. And the
 built-in ocean is made of a model's equations: physics that suits it suits the real ocean less.
 
+NeuralOGCM's numbers down to the section on observations are those of trainings from before its friction took from the
+sea surface what it takes from currents; they are yet to be made again.
+
 ![Error against lead time, relative to persistence](images/results_skill.png)
 """
 PARTS = """\
