@@ -19,13 +19,13 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from oceanx.data.writing.unfinished import alone_for_a_moment, held, manifest_of, to_disk, write_json
+from oceanx.data.writing.unfinished import alone_for_a_moment, held, manifest_of, to_disk
 from oceanx.ocean import labels
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
 from .forecast_units import Block, Layout, Share
-from .growing_store import CHUNK, create, identity, publish, together_in
+from .growing_store import CHUNK, begin, identity, publish, together_in
 
 LOOKS = 0.3  # seconds between two looks at what other processes have done
 
@@ -173,26 +173,13 @@ def unfinished(
 
 def _begun(work: Path, template: xr.Dataset, layout: Layout, *, resume: bool, overwrite: bool) -> Layout:
     """How the unfinished store is divided; it is laid out if it is not there."""
-    manifest, mine = manifest_of(work), identity(template)
-    if manifest and "forecast" not in manifest:
-        raise InputError(f"{work}: is in the way and no unfinished forecast; move it elsewhere")
-    if manifest and (work / "store").exists():
-        if resume and manifest.get("forecast") == mine:
-            return Layout(*manifest["layout"])
-        if resume and not overwrite:
-            raise InputError(
-                f"{work}: an interrupted forecast of something else (other dates, leads, model or data); "
-                "finish that one, or say overwrite (--overwrite)"
-            )
-        if not overwrite:
-            raise InputError(f"{work}: an interrupted forecast; continue it with resume (--resume) or overwrite")
-    for old in ("manifest.json", "done", "store"):
-        files.remove(work / old)
-    (work / "done").mkdir()
-    create(work / "store", template, {name: _chunks(v, layout) for name, v in template.data_vars.items()})
+    chunks = {name: _chunks(v, layout) for name, v in template.data_vars.items()}
     sizes = template.sizes.get("member", 1), template.sizes["init_time"]
-    write_json(work / "manifest.json", {"forecast": mine, "layout": layout, "sizes": sizes})
-    return layout
+    manifest = begin(
+        work, "forecast", template, chunks, other="other dates, leads, model or data",
+        manifest={"layout": layout, "sizes": sizes}, resume=resume, overwrite=overwrite,
+    )  # fmt: skip
+    return Layout(*manifest["layout"])
 
 
 def _chunks(variable: xr.DataArray, layout: Layout) -> tuple[int, ...]:

@@ -1,6 +1,11 @@
-"""A Zarr store that grows along one dimension: created whole, filled part by part, named when it is complete.
+"""Zarr stores that grow: laid out whole, filled part by part, named when they are complete.
 
-While it is made, `<to>.partial/` holds the store and the list of the positions that are done.
+While one is made, `<to>.partial/` holds it:
+
+lock               held while somebody writes
+manifest.json      of what the store will be: a hash of its labels
+store/             the store to be
+done/              what is complete, and what the next part begins from
 """
 
 from __future__ import annotations
@@ -16,100 +21,66 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from oceanx.data.writing.unfinished import manifest_of, write_json
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
 CHUNK = 2 * 2**20  # bytes: how much one chunk holds, at most, where one map is not more
 
+Chunks = Mapping[Hashable, tuple[int, ...]]
 
-class GrowingStore:
-    """A Zarr store under construction until `publish`.
+
+def begin(
+    work: Path,
+    what: str,
+    template: xr.Dataset,
+    chunks: Chunks,
+    *,
+    other: str,
+    manifest: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """The manifest of an unfinished store, laid out like the template if it is not there.
 
     Parameters
     ----------
-    to
-        What it will be called.
-    template
-        The Dataset it will hold: every label, attribute and coordinate, and nothing computed.
-    together
-        How many positions along `dim` each `write` brings; chunks hold no more.
-
-    Attributes
-    ----------
-    dim
-        What it grows along.
+    work
+        Where it is built; nobody else may be writing there.
     what
-        What an interrupted one is called in messages, and of what it may differ.
-    done
-        Positions that are complete.
+        What it is of: its word in the manifest and in messages.
+    template
+        Every label, attribute and coordinate, and nothing computed.
+    other
+        What an unfinished one that may not be taken up can differ in.
+    manifest
+        What to note beside the hash of the labels.
+
+    Raises
+    ------
+    InputError
+        If what is there is of something else, or may not be gone on with.
     """
-
-    dim: str
-    what: tuple[str, str]
-
-    def __init__(
-        self, to: str | Path, template: xr.Dataset, together: int, *, resume: bool = False, overwrite: bool = False
-    ):
-        self.target = files.refuse_existing(to, overwrite=overwrite)
-        self.path = files.partial(self.target)
-        self._store, self._list = self.path / "store", self.path / "done.json"
-        self.identity = identity(template)
-        self.done: set[int] = set()
-        if self.path.exists():
-            if not resume:
-                if not overwrite:
-                    raise InputError(
-                        f"{self.path}: an interrupted {self.what[0]}; continue it with resume (--resume) or overwrite"
-                    )
-                files.remove(self.path)
-            else:
-                self.done = self._found()
-        if not self.path.exists():
-            self._create(template, together)
-
-    def chunks(self, variable: xr.Variable, together: int) -> tuple[int, ...]:
-        """How a variable is cut. No chunk is shared by two writes: it divides what is written together."""
-        raise NotImplementedError
-
-    def write(self, made: xr.Dataset, at: slice) -> None:
-        """Write what belongs to these positions, then note them as done."""
-        made = made.drop_vars(list(made.coords))
-        made.to_zarr(self._store, region={self.dim: at}, consolidated=False)
-        self.done |= set(range(at.start, at.stop))
-        self._note()
-
-    def read(self, path: Path) -> xr.Dataset:
-        """The finished store, opened."""
-        raise NotImplementedError
-
-    def publish(self) -> xr.Dataset:
-        """Give the store its name and open it."""
-        publish(self._store, self.target)
-        files.remove(self.path)
-        return self.read(self.target)
-
-    def _create(self, template: xr.Dataset, together: int) -> None:
-        self.path.mkdir()
-        create(self._store, template, {n: self.chunks(v.variable, together) for n, v in template.data_vars.items()})
-        self._note()
-
-    def _found(self) -> set[int]:
-        try:
-            noted = json.loads(self._list.read_text())
-        except (OSError, json.JSONDecodeError):
-            # Cut off before the store was laid out: nothing is lost by starting afresh.
-            files.remove(self.path)
-            return set()
-        if noted.get("identity") != self.identity:
+    found, mine = manifest_of(work), identity(template)
+    if found and what not in found:
+        raise InputError(f"{work}: is in the way and no unfinished {what}; move it elsewhere")
+    if found and (work / "store").exists():
+        if resume and found[what] == mine:
+            return found
+        if resume and not overwrite:
             raise InputError(
-                f"{self.path}: an interrupted {self.what[0]} of something else ({self.what[1]}); "
-                "finish that one, or say overwrite (--overwrite)"
+                f"{work}: an interrupted {what} of something else ({other}); finish that one, or say overwrite "
+                "(--overwrite)"
             )
-        return set(noted["done"])
-
-    def _note(self) -> None:
-        with files.replacing(self._list, overwrite=True) as path:
-            path.write_text(json.dumps({"identity": self.identity, "done": sorted(self.done)}))
+        if not overwrite:
+            raise InputError(f"{work}: an interrupted {what}; continue it with resume (--resume) or overwrite")
+    for old in ("manifest.json", "done", "store"):
+        files.remove(work / old)
+    (work / "done").mkdir()
+    _create(work / "store", template, chunks)
+    made = {what: mine, **(manifest or {})}
+    write_json(work / "manifest.json", made)
+    return made
 
 
 def together_in(bytes_at_once: int, one: int, together: int) -> int:
@@ -118,7 +89,7 @@ def together_in(bytes_at_once: int, one: int, together: int) -> int:
     return max(n for n in range(1, most + 1) if together % n == 0)
 
 
-def create(store: Path, template: xr.Dataset, chunks: Mapping[Hashable, tuple[int, ...]]) -> None:
+def _create(store: Path, template: xr.Dataset, chunks: Chunks) -> None:
     """Make a Zarr store with every label, attribute and coordinate of a template, and room for its variables."""
     encoding: dict[str, dict[str, Any]] = {str(name): {"chunks": chunks[name]} for name in template.data_vars}
     # The template's own chunks are those of nothing yet: only labels are written here.

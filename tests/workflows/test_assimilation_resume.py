@@ -188,7 +188,7 @@ def test_what_stands_there_is_not_touched(tmp_path: Path) -> None:
     manifest = {"recipe": "of another kind"}
     (tmp_path / "other.zarr.partial").mkdir()
     (tmp_path / "other.zarr.partial" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="no unfinished store of analyses"):
+    with pytest.raises(InputError, match="no unfinished assimilation"):
         cycle(tmp_path / "other.zarr")
 
 

@@ -23,13 +23,14 @@ from oceanx.vocabulary.progress import Progress
 
 from ..ensembles.members import generator
 from ..model import Model
+from ..restart import Restart
 from ..stepping import Atmosphere
 from . import departures
 from .announcements import Alarms, line
 from .bounds import Held
 from .course import Course, frozen
 from .departures import Against, Seen
-from .store import METHOD, AnalysisStore, Memory, Restart, Values
+from .store import METHOD, AnalysisStore, Memory, Values
 from .windows import Span
 
 _log = logging.getLogger("oceanx.workflows")
@@ -92,7 +93,7 @@ class Cycle:
         self.method.resume({n.removeprefix(CARRIED): x for n, x in kept.items() if n.startswith(CARRIED)})
         self.alarms.starts.update({name: float(kept[START + name]) for name in self.weights})
         state = State({name: kept[STATE + name] for name in self.task.prognostic.names})
-        return store.restart.window, state
+        return store.restart.done, state
 
     def _window(self, span: Span, background: State, store: AnalysisStore | Memory, progress: Progress | None) -> State:
         """Make one analysis, write what belongs to it, and go on to the next window's background."""

@@ -15,23 +15,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from oceanx.data.shelf.stores import open_store
-from oceanx.data.writing.unfinished import held, manifest_of, to_disk, write_json
+from oceanx.data.writing.unfinished import held, manifest_of, to_disk
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
-from ..growing_store import create, identity, publish
+from ..growing_store import begin, identity, publish
+from ..restart import Restart, commit, committed
 from .windows import Span
 
 Values = Mapping[str, np.ndarray]
@@ -40,22 +37,6 @@ METHOD = "method_"  # what the names begin with of numbers that only the method 
 _LAID_OUT = ("departure_row", "departure_time")  # from the beginning
 PRINT = "oceanx_fingerprint"  # attribute: a hash of all other labels, which say what analyses were made of
 ROWS = 2**20  # of departures, in one chunk
-
-
-@dataclass(frozen=True)
-class Restart:
-    """What the next window begins from.
-
-    Attributes
-    ----------
-    window
-        Its number; that of the last one and one more, when all are done.
-    tensors
-        The members, `state/<variable>`, and what the method carries, `carried/<name>`.
-    """
-
-    window: int
-    tensors: Mapping[str, Tensor]
 
 
 class Memory:
@@ -123,11 +104,8 @@ class AnalysisStore:
 
     def commit(self, restart: Restart) -> None:
         """Note what the next window begins from: from here the cycle is taken up again."""
-        path = self.work / "done" / "restart.safetensors"
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in restart.tensors.items()}
         with to_disk(self.work):
-            save_file(tensors, str(path.with_suffix(".new")), metadata={"window": str(restart.window)})
-            os.replace(path.with_suffix(".new"), path)
+            commit(self.work / "done", restart)
 
     def series(self, name: str) -> np.ndarray:
         """A diagnostic along `time`, as far as it is known."""
@@ -148,19 +126,14 @@ class AnalysisStore:
         return open_store(self.target)
 
     def _taken_up(self) -> Restart | None:
-        path = self.work / "done" / "restart.safetensors"
-        if not path.exists():
-            return None
-        with safe_open(str(path), framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            window = int(file.metadata()["window"])
-        for number in range(window):
+        restart = committed(self.work / "done")
+        for number in range(restart.done if restart else 0):
             with np.load(self.work / "done" / f"{number:08d}.npz") as small:
                 at, rows = slice(*small["at"]), slice(*(small["rows"] - self._small.rows))
                 for name in set(small.files) - {"at", "rows"}:
                     v = self._small.of(name)
                     v.values[rows if v.dims == ("obs",) else at] = small[name]
-        return Restart(window, found)
+        return restart
 
 
 def _place(v: xr.DataArray, span: Span) -> tuple[slice, ...]:
@@ -196,7 +169,12 @@ def unfinished(
     work = files.partial(target)
     with held(work):
         with to_disk(work):
-            _begun(work, template, resume=resume, overwrite=overwrite)
+            chunks = {n: _chunks(v) for n, v in template.data_vars.items()}
+            other, words = _other(manifest_of(work), template), {"attrs": _words(template)}
+            begin(
+                work, "assimilation", template, chunks,
+                other=other, manifest=words, resume=resume, overwrite=overwrite,
+            )  # fmt: skip
         try:
             yield AnalysisStore(target, template)
         except InputError:
@@ -225,36 +203,12 @@ def fingerprinted(template: xr.Dataset) -> xr.Dataset:
     return template.assign_attrs({PRINT: identity(template)})
 
 
-def _begun(work: Path, template: xr.Dataset, *, resume: bool, overwrite: bool) -> None:
-    manifest, mine = manifest_of(work), template.attrs[PRINT]
-    if manifest and "analyses" not in manifest:
-        raise InputError(f"{work}: is in the way and no unfinished store of analyses; move it elsewhere")
-    if manifest and (work / "store").exists():
-        if resume and manifest["analyses"] == mine:
-            return
-        if not overwrite:
-            raise InputError(
-                _said(work, manifest, template)
-                if resume
-                else (f"{work}: an interrupted assimilation; continue it with resume (--resume) or overwrite")
-            )
-    for old in ("manifest.json", "done", "store"):
-        files.remove(work / old)
-    (work / "done").mkdir()
-    create(work / "store", template, {str(n): _chunks(v) for n, v in template.data_vars.items()})
-    write_json(work / "manifest.json", {"analyses": mine, "attrs": _words(template)})
-
-
-def _said(work: Path, manifest: Mapping[str, Any], template: xr.Dataset) -> str:
-    """Of what else an interrupted store is."""
+def _other(manifest: Mapping[str, Any], template: xr.Dataset) -> str:
+    """What an interrupted store differs in."""
     known, mine = manifest.get("attrs", {}), _words(template)
     ours = [key for key in mine if key.startswith("oceanx_") and key != PRINT]
     differ = [key.removeprefix("oceanx_") for key in ours if known.get(key) != mine[key]]
-    other = f"other {', '.join(differ)}" if differ else "other dates, variables or grid"
-    return (
-        f"{work}: an interrupted assimilation of something else ({other}); finish that one, or say overwrite "
-        "(--overwrite)"
-    )
+    return f"other {', '.join(differ)}" if differ else "other dates, variables or grid"
 
 
 def _words(template: xr.Dataset) -> dict[str, str]:

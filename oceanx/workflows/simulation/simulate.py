@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +21,14 @@ from oceanx.tensors.state import State
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.progress import Progress
 
+from ..restart import Restart
 from .budget import Budget
 from .edges import Boundary, zone
 from .forcing import Between, Weather
 from .labels import attrs_of, labelled, time_axis
 from .march import DAY, March, legs
 from .setup import AnyCore, Precision, Setup, set_up
-from .store import SimulationStore
+from .store import finished, unfinished
 
 TOGETHER = 2**26  # bytes of output that are held before they are written
 WORTH_COMPILING = 10**6  # cells times days of a run
@@ -127,13 +128,14 @@ def simulate(
                 progress("simulate", at.stop, len(times))
         whole = xr.concat(made, "time", combine_attrs="override", join="exact")
         return whole.assign_coords(template.coords).assign_attrs(template.attrs)
-    store = SimulationStore(to, template, together, resume=resume, overwrite=overwrite)
-    for part, at in run.parts(together, *store.carried(setup.geometry.mask)):
-        store.carry(run.carried(), at)
-        store.write(part, at)
-        if progress:
-            progress("simulate", at.stop, len(times))
-    return store.publish()
+    if resume and (found := finished(Path(to), template)) is not None:
+        return found
+    with unfinished(Path(to), template, together, resume=resume, overwrite=overwrite) as store:
+        for part, at in run.parts(together, store.restart):
+            store.write(part, at, Restart(at.stop, run.carried()))
+            if progress:
+                progress("simulate", at.stop, len(times))
+        return store.publish()
 
 
 @dataclass
@@ -147,10 +149,10 @@ class Run:
     budget: Budget
     state: State = field(default_factory=lambda: State({}), init=False)
 
-    def parts(self, together: int, done: int = 0, carried: Mapping[str, Tensor] | None = None) -> Parts:
-        """The outputs from number `done` on, so many at a time, and which they are."""
-        self._begin(carried)
-        for first in range(done, len(self.times), together):
+    def parts(self, together: int, restart: Restart | None = None) -> Parts:
+        """The outputs that are left, so many at a time, and which they are."""
+        self._begin(restart)
+        for first in range(restart.done if restart else 0, len(self.times), together):
             at = slice(first, min(first + together, len(self.times)))
             yield xr.concat([self._output(n) for n in range(at.start, at.stop)], "time", join="exact"), at
 
@@ -175,11 +177,13 @@ class Run:
         return xr.Dataset(variables, coords=coords, attrs=self._attrs())
 
     @torch.no_grad()
-    def _begin(self, carried: Mapping[str, Tensor] | None) -> None:
-        if carried is None:
+    def _begin(self, restart: Restart | None) -> None:
+        if restart is None:
             self.state = self.setup.core.begin(self.setup.fields)
             self.budget.start = self.budget.counted(self.state)
         else:
+            like = self.setup.geometry.mask
+            carried = {name: f.to(like.device) for name, f in restart.tensors.items()}
             self.state = State({name: f for name, f in carried.items() if not name.startswith(_COUNTED)})
             start = {name.removeprefix(_COUNTED): float(f) for name, f in carried.items() if name.startswith(_COUNTED)}
             self.budget.start = start

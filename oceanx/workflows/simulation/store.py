@@ -1,60 +1,104 @@
-"""A simulation on disk: filled output by output, with the state it goes on from beside it until it is complete."""
+"""A simulation on disk: laid out whole, filled output by output, named when it is complete.
+
+Beside what every store has that grows, `done/` holds the state the run goes on from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import xarray as xr
-from torch import Tensor
 
+from oceanx.data.writing.unfinished import held, to_disk
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
-from ..growing_store import CHUNK, GrowingStore, together_in
+from ..growing_store import CHUNK, begin, identity, publish, together_in
+from ..restart import Restart, commit, committed
 
 
-class SimulationStore(GrowingStore):
-    """A Zarr store of a simulation under construction: one position is one moment."""
+class SimulationStore:
+    """An unfinished store of a simulation, as `unfinished` gives it.
 
-    dim = "time"
-    what = ("simulation", "another start, length, core, step or forcing")
+    Attributes
+    ----------
+    restart
+        What is complete, and the state after it; None at the start.
+    """
 
-    def chunks(self, variable: xr.Variable, together: int) -> tuple[int, ...]:
-        """Whole maps; of small ones several moments share a chunk."""
-        one = int(np.prod(variable.shape[1:])) * variable.dtype.itemsize
-        times = together_in(CHUNK, one, together)
-        return (min(times, variable.shape[0]), *variable.shape[1:])
+    def __init__(self, target: Path):
+        self.target, self.work = target, files.partial(target)
+        self.restart = committed(self.work / "done")
 
-    def read(self, path: Path) -> xr.Dataset:
-        """The finished store, opened."""
-        return xr.open_zarr(path, consolidated=False)
+    def write(self, made: xr.Dataset, at: slice, restart: Restart) -> None:
+        """Write these outputs, then note what the next ones begin from."""
+        with to_disk(self.work):
+            bare = made.drop_vars(list(made.coords))
+            bare.to_zarr(self.work / "store", region={"time": at}, consolidated=False)
+            commit(self.work / "done", restart)
 
-    def carry(self, state: Mapping[str, Tensor], at: slice) -> None:
-        """Keep the state after these positions, so that the run can go on from there once they are written."""
-        whole = {name: field.detach().cpu().contiguous() for name, field in state.items()}
-        with files.replacing(self._carried(at.stop), overwrite=True) as path:
-            safetensors.torch.save_file(whole, path)
+    def publish(self) -> xr.Dataset:
+        """Give the store its name and open it."""
+        with to_disk(self.work):
+            publish(self.work / "store", self.target)
+        files.remove(self.work)
+        return _opened(self.target)
 
-    def write(self, made: xr.Dataset, at: slice) -> None:
-        """Write these positions, note them as done, and forget the states of earlier ones."""
-        super().write(made, at)
-        for path in self.path.glob("state_*.safetensors"):
-            if path != self._carried(at.stop):
-                files.remove(path)
 
-    def carried(self, like: Tensor) -> tuple[int, dict[str, Tensor] | None]:
-        """How many positions are done, and the state after them on the device of `like`; none at the start."""
-        if not self.done:
-            return 0, None
-        done = max(self.done) + 1
+@contextmanager
+def unfinished(
+    to: Path, template: xr.Dataset, together: int, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[SimulationStore]:
+    """A SimulationStore to write to, taken up where it was left and held against other writers.
+
+    If nothing is done when an `InputError` ends it, nothing is left.
+
+    Parameters
+    ----------
+    together
+        How many outputs each `write` brings; chunks hold no more.
+
+    Raises
+    ------
+    InputError
+        If the target exists, another process writes it, or what was left there is of something else.
+    """
+    target = files.refuse_existing(to, overwrite=overwrite)
+    work = files.partial(target)
+    with held(work):
+        with to_disk(work):
+            chunks = {name: _chunks(v.variable, together) for name, v in template.data_vars.items()}
+            other = "another start, length, core, step or forcing"
+            begin(work, "simulation", template, chunks, other=other, resume=resume, overwrite=overwrite)
         try:
-            state = safetensors.torch.load_file(self._carried(done))
-        except (OSError, safetensors.SafetensorError):
-            raise InputError(f"{self.path}: the state to go on from is gone; start afresh with overwrite") from None
-        return done, {name: field.to(like.device) for name, field in state.items()}
+            yield SimulationStore(target)
+        except InputError:
+            if not any((work / "done").iterdir()):
+                files.remove(work)
+            raise
 
-    def _carried(self, done: int) -> Path:
-        return self.path / f"state_{done}.safetensors"
+
+def finished(to: Path, template: xr.Dataset) -> xr.Dataset | None:
+    """The complete store of this simulation, if it is there: its maker was stopped when it had its name."""
+    work = files.partial(to)
+    if not to.is_dir() or not work.is_dir() or (work / "store").exists():
+        return None
+    found = _opened(to)
+    if identity(found) != identity(template):
+        return None
+    files.remove(work)
+    return found
+
+
+def _opened(path: Path) -> xr.Dataset:
+    return xr.open_zarr(path, consolidated=False)
+
+
+def _chunks(variable: xr.Variable, together: int) -> tuple[int, ...]:
+    """Whole maps; of small ones several moments share a chunk, which divides what is written together."""
+    one = int(np.prod(variable.shape[1:])) * variable.dtype.itemsize
+    times = together_in(CHUNK, one, together)
+    return (min(times, variable.shape[0]), *variable.shape[1:])

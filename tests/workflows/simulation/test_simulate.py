@@ -22,7 +22,7 @@ from oceanx.tensors.state import Fields
 from oceanx.vocabulary.constants import EARTH_RADIUS, HEAT_CAPACITY, REFERENCE_DENSITY
 from oceanx.vocabulary.errors import InputError
 from oceanx.vocabulary.names import VARIABLES
-from oceanx.workflows.simulation import cores, edges
+from oceanx.workflows.simulation import cores, edges, store
 from oceanx.workflows.simulation import simulate as module
 from oceanx.workflows.simulation.setup import set_up
 
@@ -169,7 +169,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     assert not to.exists()
     assert told[-1][1:] == (told[-1][1], 6)
     assert 2 < told[-1][1] < 6
-    assert len(list((tmp_path / "sim.zarr.partial").glob("state_*"))) == 1
+    assert [path.name for path in (tmp_path / "sim.zarr.partial" / "done").iterdir()] == ["restart.safetensors"]
     with pytest.raises(InputError, match="an interrupted simulation; continue it with resume"):
         run(forcing=weather, days=5, to=to)
     with pytest.raises(InputError, match="of something else"):
@@ -183,6 +183,58 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(
     xr.testing.assert_identical(made.load(), whole)
     with pytest.raises(InputError, match="exists already"):
         run(forcing=weather, days=5, to=to)
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    to = tmp_path / "sim.zarr"
+
+    def intrude(what: str, done: int, total: int) -> None:
+        for options in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(InputError, match=r"sim\.zarr\.partial: another process is writing it"):
+                run(days=2, to=to, **options)
+
+    xr.testing.assert_identical(run(days=2, to=to, progress=intrude).load(), run(days=2))
+
+
+def test_stopped_when_it_had_its_name_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to, work = tmp_path / "sim.zarr", tmp_path / "sim.zarr.partial"
+
+    def stopped(path: Path) -> None:
+        if path == work:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.files, "remove", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(days=2, to=to)
+    monkeypatch.undo()
+    assert to.exists()
+    assert work.exists()
+    with pytest.raises(InputError, match="exists already"):
+        run(days=3, to=to, resume=True)
+    xr.testing.assert_identical(run(days=2, to=to, resume=True).load(), run(days=2))
+    assert not work.exists()
+
+
+def test_what_is_damaged_or_in_the_way_is_named(tmp_path: Path) -> None:
+    to, work = tmp_path / "sim.zarr", tmp_path / "sim.zarr.partial"
+    work.mkdir()
+    (work / "thesis.tex").touch()
+    with pytest.raises(InputError, match="in the way"):
+        run(days=2, to=to, resume=True)
+    assert (work / "thesis.tex").exists()
+    (work / "thesis.tex").unlink()
+
+    def stop(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(days=2, to=to, progress=stop)
+    path = work / "done" / "restart.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"restart\.safetensors: cut short or damaged .* overwrite"):
+        run(days=2, to=to, resume=True)
+    xr.testing.assert_identical(run(days=2, to=to, overwrite=True).load(), run(days=2))
 
 
 def test_outputs_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
