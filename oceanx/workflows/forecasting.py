@@ -88,8 +88,8 @@ def forecast(
     members
         Forecasts from each start date. Each is the same whichever others are made.
     ensemble
-        What makes members differ: `gaussian`, the default, `bred`, `lagged`, `stochastic` or `checkpoints`; a mapping
-        of `kind` and its settings, or the path of a YAML of them.
+        What makes members differ: `gaussian`, the default, `bred`, `lagged`, `stored` (by `assimilate`), `stochastic`
+        or `checkpoints`; a mapping of `kind` and its settings, or the path of a YAML of them.
     seed
         Of the ensemble's random numbers.
     region

@@ -255,6 +255,38 @@ class TestLagged:
             xr.testing.assert_equal(a.drop_attrs(), b.drop_attrs())
 
 
+class TestStored:
+    @pytest.fixture
+    def analyses(self, month: xr.Dataset) -> xr.Dataset:
+        """Five days with three members: the analysis made warmer, and left, and made colder, a day each in its way."""
+        days = month.isel(time=slice(0, 5))
+        factors = xr.DataArray([1.1, 1.0, 0.9], dims="member", coords={"member": [0, 1, 2]})
+        members = {f"{name}_members": days[name] * factors for name in DRIFTING.task_for(days).prognostic.names}
+        return days.assign({name: v.assign_attrs(days[name[:-8]].attrs) for name, v in members.items()})
+
+    def test_each_member_is_the_forecast_from_its_own_state(self, analyses: xr.Dataset) -> None:
+        dates, options = analyses.time.values[1:3], {"analysis": True}
+        fc = ox.forecast(DRIFTING, analyses, dates, "2D", members=3, ensemble="stored", **options)
+        for member, factor in enumerate((1.1, 1.0, 0.9)):
+            own = analyses.assign({name: factor * analyses[name] for name in ("thetao", "uo", "zos")})
+            plain = ox.forecast(DRIFTING, own.drop_dims("member"), dates, "2D", **options)
+            for name in plain.data_vars:
+                np.testing.assert_allclose(fc[name].sel(member=member), plain[name], rtol=1e-6)
+        fewer = ox.forecast(DRIFTING, analyses, dates, "2D", members=2, ensemble="stored", **options)
+        xr.testing.assert_equal(fewer.drop_attrs(), fc.sel(member=[0, 1]).drop_attrs())
+
+    def test_what_is_not_stored_is_named(self, analyses: xr.Dataset) -> None:
+        date = analyses.time.values[1]
+        for ds in (analyses.drop_dims("member"), analyses.drop_vars("uo_members")):
+            with pytest.raises(InputError, match=r"the Dataset has no \w+_members \(member, time, …\); let assimilate"):
+                ox.forecast(DRIFTING, ds, date, "2D", members=2, ensemble="stored")
+        with pytest.raises(InputError, match="4 members are asked for, 3 are stored"):
+            ox.forecast(DRIFTING, analyses, date, "2D", members=4, ensemble="stored")
+        gone = analyses.assign(uo_members=analyses.uo_members.where(analyses.member != 1))
+        with pytest.raises(InputError, match="uo"):
+            ox.forecast(DRIFTING, gone, date, "2D", members=2, ensemble="stored")
+
+
 class TestStochastic:
     WORDS = {"kind": "stochastic", "spread": 0.2, "time": "4D", "length": 60}  # noqa: RUF012
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import torch
 
 from oceanx.tensors.state import State
 from oceanx.vocabulary.channels import Offset
 
-from .members import Kind, Members, Sea, rows
+from .members import Kind, Members, Sea, by_member, rows
 
 
 class Lagged(Kind):
@@ -36,10 +35,7 @@ class Lagged(Kind):
 
         def begin(starts: np.ndarray, members: np.ndarray) -> State:
             sea.refuse_lacking(starts, int(members.max()) * steps, steps, "lagged")
-            parts = [np.flatnonzero(members == member) for member in np.unique(members)]
-            brought = [_brought(sea, starts[part], int(members[part[0]]) * steps) for part in parts]
-            whole = State({name: torch.cat([state[name] for state in brought]) for name in brought[0]})
-            return rows(whole, np.argsort(np.concatenate(parts)))
+            return by_member(starts, members, lambda member, starts: _brought(sea, starts, member * steps))
 
         return Members(self.recorded, begin, lambda member: sea.model, check=check)
 

@@ -153,6 +153,14 @@ def possible(state: State) -> State:
     return State({name: held(name, field) for name, field in state.items()})
 
 
+def by_member(starts: np.ndarray, members: np.ndarray, begin: Callable[[int, np.ndarray], State]) -> State:
+    """The batch of these pairs, from what gives one member's States on some start dates."""
+    parts = [np.flatnonzero(members == member) for member in np.unique(members)]
+    begun = [begin(int(members[part[0]]), starts[part]) for part in parts]
+    whole = State({name: torch.cat([state[name] for state in begun]) for name in begun[0]})
+    return rows(whole, np.argsort(np.concatenate(parts)))
+
+
 def rows(state: State, which: np.ndarray) -> State:
     """These rows of a batch."""
     return state.map(lambda field: field[torch.from_numpy(which)])

@@ -21,8 +21,9 @@ from .gaussian import Gaussian
 from .lagged import Lagged
 from .members import Kind, Members, Sea
 from .stochastic import Stochastic
+from .stored import Stored
 
-Ensemble = Annotated[Gaussian | Bred | Lagged | Stochastic | Checkpoints, Field(discriminator="kind")]
+Ensemble = Annotated[Gaussian | Bred | Lagged | Stored | Stochastic | Checkpoints, Field(discriminator="kind")]
 
 KINDS: dict[str, type[Kind]] = {
     config.model_fields["kind"].default: config for config in get_args(get_args(Ensemble)[0])
