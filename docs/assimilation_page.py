@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from page import IMAGES, PAGE, markdown
-from results_assimilation import DENIED, EVERY, FREE, TRUTH, TWIN, WITHHELD
+from results_assimilation import DENIED, EVERY, FREE, TRUTH, TWIN, VARIABLES, WITHHELD
 
 from oceanx.scores.cycling import lost_lead
 from oceanx.vocabulary import files
@@ -52,8 +52,8 @@ places and days.
 CONSISTENT = """\
 What is stated of errors, against what departures say of them: χ²/p, the background's spread over its error at the
 observations, and the diagnosed over the true error of observations (Desroziers), all 1 where statistics are right. The
-last columns are the error of the last 90 days over that of days 31 to 120, of surface temperature and height: above 1,
-a cycle gets worse.
+last columns are the error of the last 90 days over that of days 31 to 120, of what is at the surface: above 1, a cycle
+gets worse.
 """
 FORECASTS = """\
 ### Forecasts from them
@@ -105,6 +105,7 @@ def section(folder: Path) -> list[str]:
         "σo of height",
         "late/early, temperature",
         "late/early, height",
+        "late/early, current",
     ]
     lines += [*_table(rows, heads, "{:.2f}"), *_forecasts(forecasts), *_denied(scores)]
     return lines
@@ -147,7 +148,8 @@ def _consistency(scores: xr.Dataset, innovations: xr.Dataset) -> list[float]:
     found = [float(late["chi_squared"].mean()), float(late["spread_over_error"].mean())]
     for name in ("thetao", "so", "zos"):
         found.append(float((used[f"{name}_sigma_o"] / used[f"{name}_sigma_o_stated"]).mean()))
-    return [*found, float(scores["thetao_late_over_early"][0]), float(scores["zos_late_over_early"])]
+    late_over_early = (scores[f"{name}_late_over_early"] for name in VARIABLES)
+    return [*found, *(float(each.isel(depth=0, missing_dims="ignore")) for each in late_over_early)]
 
 
 def _ended(scores: Several) -> list[str]:
