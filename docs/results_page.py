@@ -56,7 +56,7 @@ So little training says which way of building a model learns fast, not which is 
 built-in ocean is made of a model's equations: physics that suits it suits the real ocean less.
 
 NeuralOGCM's numbers down to the section on observations are those of trainings from before its friction took from the
-sea surface what it takes from currents; they are yet to be made again.
+sea surface what it takes from currents, and before its currents settled into balance; they are yet to be made again.
 
 ![Error against lead time, relative to persistence](images/results_skill.png)
 """

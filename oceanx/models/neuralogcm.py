@@ -18,6 +18,7 @@ doi:10.1006/jcph.2002.6995 (the fast linear term exactly, the others in steps).
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
@@ -32,6 +33,7 @@ from oceanx.tensors.integrate import euler
 from oceanx.tensors.state import Forcing, Increment, State, Tendency
 from oceanx.vocabulary.channels import Task
 from oceanx.vocabulary.config import Config
+from oceanx.vocabulary.constants import SECONDS_PER_DAY
 from oceanx.vocabulary.errors import InputError
 
 from .background import climatology, seasonal
@@ -61,6 +63,11 @@ class NeuralOGCMConfig(Config):
         and near a pole, is held back to what a substep bears.
     viscosity, diffusivity
         ν of currents and κ of tracers, m2 s-1.
+    settling
+        Days within which departures of currents from the climatology settle into balance with pressure; None: never.
+        On the built-in ocean, one training, with 10 days the errors of a forecast of 330 days are smaller by 12 % for
+        surface temperature, 45 % at 92 m, 24 % for sea level and 16 % for currents; of 5 days by 1 to 3 % and, for
+        surface currents, 8 to 14 %, while those at 222 m are 8 % larger.
     physics_alone
         What the network adds nothing to. On the built-in ocean, one training of each, currents of a free run are as
         strong as the ocean's after half a year and 1.5 times so after one if they are left to physics, 1.3 and 4.4
@@ -84,6 +91,7 @@ class NeuralOGCMConfig(Config):
     fastest: PositiveFloat = 2.0
     viscosity: CoefficientConfig = CoefficientConfig(value=1000.0, spread=3.0, learn=True)
     diffusivity: CoefficientConfig = CoefficientConfig(value=1000.0, spread=3.0, learn=True)
+    settling: PositiveFloat | None = None
     physics_alone: tuple[str, ...] = ()
     physics: bool = True
     network: bool = True
@@ -96,6 +104,8 @@ class NeuralOGCMConfig(Config):
         stepped = {*self.tracers, *CURRENTS} if self.physics else set()
         if strangers := sorted({*self.physics_alone} - stepped):
             raise ValueError(f"`physics_alone` names {strangers}; physics steps {sorted(stepped)}")
+        if self.settling and (self.as_published or self.pressure == "none" or not self.physics):
+            raise ValueError("`settling` is into balance with a pressure, which there is none of; take it away")
         return self
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> NeuralOGCM:
@@ -120,11 +130,17 @@ class NeuralOGCMConfig(Config):
             seconds=seconds,
             substeps=self.substeps,
             bounded=not alone,
+            settling=(self.settling or inf) * SECONDS_PER_DAY,
         )
 
     def _refuse(self, task: Task) -> None:
         pressure = "none" if self.as_published else self.pressure
         dense = ("thetao", "so") if pressure == "baroclinic" else ()
+        if self.settling and not task.anomalies:
+            raise InputError(
+                "neuralogcm: `settling` is of departures from a climatology, for winds hold the mean; set the task's "
+                "`anomalies`, or take it away"
+            )
         lacking = {*self.tracers, *CURRENTS, *dense} - set(task.prognostic.volume)
         lacking |= ({"zos"} if pressure != "none" else set()) - set(task.prognostic.surface)
         if lacking:
@@ -184,7 +200,8 @@ class NeuralOGCM(nn.Module):
             change = (first + second).over(step / 2)
             x, moved = x + (change + closed), moved + change
         x = x + physics.risen(start, moved)
-        return x + physics.answered(start, x, mixing, eased=moved.get("zos", 0.0))
+        x = x + physics.answered(start, x, mixing, eased=moved.get("zos", 0.0))
+        return x + physics.settled(x, mean, mixing) if self.config.settling else x
 
     def published(self, x: State, physics: LevelPhysics) -> Tendency:
         """P_ν(x), all terms as they stand, per second."""

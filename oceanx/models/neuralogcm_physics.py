@@ -16,6 +16,11 @@ currents together with their pressure. So friction takes from η what it takes f
 again; noise between neighbouring cells, which no centred slope feels, would else stay for good. As water moves, its
 density pushes, and rotation turns the push, exactly and however long the step, into the current that withstands it.
 
+What of a current was never in balance stays so for good, and errors of many days add up in it. With `settling` τ the
+departures from a climatology, ′, for winds and friction in the vertical hold the mean, come to rest upon balance:
+
+    ∂u′/∂t = … − θ²/(1 + θ²) (u′ − u_b′)/τ,   f k×u_b′ = B′,   θ = f Δt
+
 Nothing here moves mass from column to column, and so the pressure on the sea floor stays: the surface rises over water
 that becomes lighter. With the surface held instead it would be the deep water that moves.
 """
@@ -23,6 +28,7 @@ that becomes lighter. With the surface held instead it would be the deep water t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import expm1, inf
 from typing import NamedTuple
 
 import torch
@@ -70,12 +76,15 @@ class LevelPhysics(nn.Module):
         Of a step of the task, and how many explicit steps make one.
     bounded
         Whether flow and mixing are held back where an explicit step could not bear them, which is near a pole.
+    settling
+        Seconds within which currents settle into balance.
     """
 
     curvature: Tensor
     lowest: Tensor
     along: Tensor
     across: Tensor
+    settles: Tensor
 
     def __init__(
         self,
@@ -90,6 +99,7 @@ class LevelPhysics(nn.Module):
         seconds: float,
         substeps: int,
         bounded: bool = True,
+        settling: float = inf,
     ):
         super().__init__()
         self.geometry, self.tracers, self.pressure, self.scheme = geometry, tracers, pressure, scheme
@@ -101,6 +111,7 @@ class LevelPhysics(nn.Module):
         self.register_buffer("lowest", geometry.mask * (1 - beneath), persistent=False)
         for name, share in zip(("along", "across"), ramp(geometry.coriolis, seconds), strict=True):
             self.register_buffer(name, share, persistent=False)
+        self.register_buffer("settles", settles(geometry.coriolis, seconds, settling), persistent=False)
 
     def mixing(self) -> Mixing:
         """Both coefficients, on faces no more than an explicit step bears."""
@@ -150,6 +161,19 @@ class LevelPhysics(nn.Module):
         push = self.pushed(felt, self.flow(felt, mixing)) - self.pushed(start, self.flow(start, mixing))
         u, v = (push[name] * self.seconds for name in CURRENTS)
         return Increment({"uo": self.along * u + self.across * v, "vo": self.along * v - self.across * u})
+
+    def settled(self, x: Mapping[str, Tensor], mean: Mapping[str, Tensor], mixing: Mixing) -> Increment:
+        """What brings departures of currents from a mean closer to balance (m s-1), over a whole step of the task.
+
+        Parameters
+        ----------
+        mean
+            The climatology: winds and friction hold it, and its currents need not be in balance with pressure alone.
+        """
+        f = self.geometry.coriolis
+        push = self.pushed(x, self.flow(x, mixing)) - self.pushed(mean, self.flow(mean, mixing))
+        u, v = (x[name] - mean[name] for name in CURRENTS)
+        return Increment({"uo": self.settles * (push["vo"] - f * u), "vo": -self.settles * (push["uo"] + f * v)})
 
     def pushed(self, x: Mapping[str, Tensor], flow: Flux) -> Tendency:
         """B = −u·∇u − ∇p/ρ₀, m s-2. Where meridians meet, a current that goes straight turns against them."""
@@ -217,3 +241,14 @@ def ramp(coriolis: Tensor, seconds: float) -> tuple[Tensor, Tensor]:
     along = 0.5 * torch.sinc(angle / (2 * torch.pi)) ** 2
     across = torch.where(angle == 0, 0.0, (1 - torch.sinc(angle / torch.pi)) / safe)
     return along.to(coriolis.dtype), across.to(coriolis.dtype)
+
+
+def settles(coriolis: Tensor, seconds: float, settling: float) -> Tensor:
+    """What of an acceleration that is not in balance with rotation, f (z − z_b), is taken from a current in a step (s).
+
+    Where rotation turns a current by many radians in a step, θ = f Δt, the current comes nearer to balance by
+    1 − exp(−Δt/τ); where it turns it by few, that share is θ²/(1 + θ²) of this: at the equator there is no balance.
+    """
+    angle = coriolis.double() * seconds
+    share = -expm1(-seconds / settling) * seconds * angle / (1 + angle**2)
+    return share.to(coriolis.dtype)

@@ -114,7 +114,8 @@ def test_without_physics_it_is_an_emulator(anomalies):
 
 @pressures
 def test_a_state_that_is_its_climatology_stays_so(pressure):
-    model, task, geometry = build(anomalies=True, pressure=pressure)
+    settling = {} if pressure == "none" else {"settling": 2.0}
+    model, task, geometry = build(anomalies=True, pressure=pressure, **settling)
     for forcing in toy.forcings(task, geometry, steps=2):
         state = State({name: forcing.now[name + CLIMATOLOGY] for name in task.prognostic.names})
         for name, field in model(state, forcing).items():
@@ -183,6 +184,44 @@ def test_a_growing_push_turns_exactly(theta):
         z = (z + i / n / n / 2) * turn + (i + 1) / n / n / 2
     p, q = ramp(torch.tensor([[theta / DAY]], dtype=torch.float64), DAY)
     assert complex(p, -q) == pytest.approx(z, abs=1e-7)
+
+
+def over_rest(task, geometry):
+    """The forcing of a day whose climatology is water at rest."""
+    still = {name + CLIMATOLOGY: field for name, field in at_rest(geometry).items()}
+    day = toy.forcings(task, geometry)[0]
+    return Forcing(type(day.now)({**day.now, **still}), type(day.next)({**day.next, **still}))
+
+
+@pytest.mark.parametrize("f", [1e-4, -1e-4, 1e-5, 0.0])
+def test_what_is_out_of_balance_settles(f):
+    """A current that nothing holds keeps 1 − (1 − e^(−Δt/τ)) θ²/(1 + θ²) of itself, θ = f Δt, on its way to rest."""
+    geometry = plane(f=f)
+    model, task, _ = build(anomalies=True, geometry=geometry, settling=5.0)
+    start = at_rest(geometry, uo=torch.tensor(0.3), vo=torch.tensor(-0.1))
+    end = model(start, over_rest(task, geometry))
+    angle = f * DAY
+    kept = 1 - (1 - math.exp(-1 / 5)) * angle**2 / (1 + angle**2)
+    for name, field in end.items():
+        expected = kept * start[name] if name in CURRENTS else start[name]
+        assert torch.allclose(field, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("pressure", ["surface", "baroclinic"])
+def test_what_is_in_balance_has_settled(pressure):
+    """A jet that the slope of the surface holds, f k×u = −g ∇η, is the same with and without."""
+    geometry = plane(size=(8, 4))
+    phase = 2 * math.pi * torch.arange(8) / 8
+    slope = -0.1 * (torch.sin(phase) * math.sin(math.pi / 4) / 5e4)[:, None]
+    height = 0.1 * torch.cos(phase)[:, None]
+    start = at_rest(geometry, zos=height, uo=-GRAVITY / 1e-4 * slope)
+    ends = []
+    for settling in (None, 1.0):
+        model, task, _ = build(anomalies=True, geometry=geometry, pressure=pressure, settling=settling)
+        ends.append(model(start, over_rest(task, geometry)))
+    for name, field in ends[0].items():
+        assert torch.allclose(ends[1][name], field, atol=2e-6)
+    assert ends[0]["uo"].abs().max() > 0.1
 
 
 def test_currents_and_sea_surface_answer_what_becomes_warmer():
@@ -328,6 +367,8 @@ def test_what_the_task_lacks_is_named():
     with pytest.raises(InputError, match=r"lacks \['zos'\]"):
         NeuralOGCMConfig(net=NET, fastest=0.5, tracers=("zos",), pressure="none").build(task, geometry, statistics)
     NeuralOGCMConfig(net=NET, physics=False).build(task, geometry, statistics)
+    with pytest.raises(InputError, match="departures from a climatology"):
+        build(anomalies=False, settling=10.0)
 
 
 @pytest.mark.parametrize(
@@ -339,6 +380,9 @@ def test_what_the_task_lacks_is_named():
         ({"physics_alone": ["zos"]}, r"\['zos'\]; physics steps \['so', 'thetao', 'uo', 'vo'\]"),
         ({"physics_alone": ["uo"], "physics": False}, r"\['uo'\]; physics steps \[\]"),
         ({"viscosity": {"value": -1.0}}, "viscosity"),
+        ({"settling": 0.0}, "settling"),
+        ({"settling": 10.0, "pressure": "none"}, "balance with a pressure"),
+        ({"settling": 10.0, "as_published": True}, "balance with a pressure"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(values, said):
