@@ -77,7 +77,7 @@ class NeuralOGCMConfig(Config):
         Without one of them the other is left alone, for comparison.
     as_published
         All terms without pressure in one forward Euler step, on x by itself, which the network is not shown: whatever
-        `pressure`, `closure` and `substeps` say.
+        `pressure`, `closure`, `substeps` and `settling` say.
     """
 
     kind: Literal["neuralogcm"] = "neuralogcm"
@@ -104,8 +104,8 @@ class NeuralOGCMConfig(Config):
         stepped = {*self.tracers, *CURRENTS} if self.physics else set()
         if strangers := sorted({*self.physics_alone} - stepped):
             raise ValueError(f"`physics_alone` names {strangers}; physics steps {sorted(stepped)}")
-        if self.settling and (self.as_published or self.pressure == "none" or not self.physics):
-            raise ValueError("`settling` is into balance with a pressure, which there is none of; take it away")
+        if self.settling and self.pressure == "none":
+            raise ValueError("`settling` is into balance with pressure; name a `pressure`, or let it be null")
         return self
 
     def build(self, task: Task, geometry: Geometry, statistics: Statistics) -> NeuralOGCM:
@@ -136,7 +136,7 @@ class NeuralOGCMConfig(Config):
     def _refuse(self, task: Task) -> None:
         pressure = "none" if self.as_published else self.pressure
         dense = ("thetao", "so") if pressure == "baroclinic" else ()
-        if self.settling and not task.anomalies:
+        if self.settling and not (task.anomalies or self.as_published):
             raise InputError(
                 "neuralogcm: `settling` is of departures from a climatology, for winds hold the mean; set the task's "
                 "`anomalies`, or take it away"

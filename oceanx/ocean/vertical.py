@@ -73,8 +73,8 @@ def interpolate_levels(ds: xr.Dataset, depths: Sequence[float]) -> xr.Dataset:
     """The Dataset at exact depths, linear between the levels above and below; NaN below the sea floor.
 
     With levels z_k ≤ z < z_{k+1}:  f(z) = (1 − a) f_k + a f_{k+1},  a = (z − z_k) / (z_{k+1} − z_k). Where either of
-    the two is NaN the result is. A depth on a level takes its value alone. Nothing is extrapolated and nothing is
-    conserved. Lazy where `ds` is; variables without a depth pass unchanged.
+    the two is NaN the result is. A depth on a level, to 1 part in 10⁴, takes its value alone. Nothing is extrapolated
+    and nothing is conserved. Lazy where `ds` is; variables without a depth pass unchanged.
 
     Parameters
     ----------

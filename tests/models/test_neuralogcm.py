@@ -381,8 +381,7 @@ def test_what_the_task_lacks_is_named():
         ({"physics_alone": ["uo"], "physics": False}, r"\['uo'\]; physics steps \[\]"),
         ({"viscosity": {"value": -1.0}}, "viscosity"),
         ({"settling": 0.0}, "settling"),
-        ({"settling": 10.0, "pressure": "none"}, "balance with a pressure"),
-        ({"settling": 10.0, "as_published": True}, "balance with a pressure"),
+        ({"settling": 10.0, "pressure": "none"}, "balance with pressure; name a `pressure`"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(values, said):
