@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from oceanx.data.writing.unfinished import manifest_of, write_json
+from oceanx.data.writing.unfinished import held, manifest_of, to_disk, write_json
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
@@ -81,6 +82,39 @@ def begin(
     made = {what: mine, **(manifest or {})}
     write_json(work / "manifest.json", made)
     return made
+
+
+@contextmanager
+def building(
+    to: Path, what: str, template: xr.Dataset, chunks: Chunks, *, other: Callable[[Mapping[str, Any]], str],
+    manifest: Mapping[str, Any] | None = None, resume: bool = False, overwrite: bool = False,
+) -> Iterator[Path]:  # fmt: skip
+    """The name of a store to write by one process alone, laid out or taken up again, as of `begin`.
+
+    If nothing is done when an `InputError` ends it, nothing is left.
+
+    Parameters
+    ----------
+    other
+        From the manifest that is there, what it differs in.
+
+    Raises
+    ------
+    InputError
+        If the target exists, another process writes it, or what was left there is of something else.
+    """
+    target = files.refuse_existing(to, overwrite=overwrite)
+    work = files.partial(target)
+    with held(work):
+        with to_disk(work):
+            said = other(manifest_of(work))
+            begin(work, what, template, chunks, other=said, manifest=manifest, resume=resume, overwrite=overwrite)
+        try:
+            yield target
+        except InputError:
+            if not any((work / "done").iterdir()):
+                files.remove(work)
+            raise
 
 
 def together_in(bytes_at_once: int, one: int, together: int) -> int:

@@ -23,11 +23,11 @@ import xarray as xr
 import zarr
 
 from oceanx.data.shelf.stores import open_store
-from oceanx.data.writing.unfinished import held, manifest_of, to_disk
+from oceanx.data.writing.unfinished import to_disk
 from oceanx.vocabulary import files
 from oceanx.vocabulary.errors import InputError
 
-from ..growing_store import begin, identity, publish
+from ..growing_store import building, identity, publish
 from ..restart import Restart, commit, committed
 from .windows import Span
 
@@ -156,31 +156,13 @@ def _ends(where: slice) -> np.ndarray:
 def unfinished(
     to: Path, template: xr.Dataset, *, resume: bool = False, overwrite: bool = False
 ) -> Iterator[AnalysisStore]:
-    """An AnalysisStore to write to, taken up where it was left and held against other writers.
-
-    If nothing is done when an `InputError` ends it, nothing is left.
-
-    Raises
-    ------
-    InputError
-        If the target exists, another process writes it, or what was left there is of something else.
-    """
-    target = files.refuse_existing(to, overwrite=overwrite)
-    work = files.partial(target)
-    with held(work):
-        with to_disk(work):
-            chunks = {n: _chunks(v) for n, v in template.data_vars.items()}
-            other, words = _other(manifest_of(work), template), {"attrs": _words(template)}
-            begin(
-                work, "assimilation", template, chunks,
-                other=other, manifest=words, resume=resume, overwrite=overwrite,
-            )  # fmt: skip
-        try:
-            yield AnalysisStore(target, template)
-        except InputError:
-            if not any((work / "done").iterdir()):
-                files.remove(work)
-            raise
+    """An AnalysisStore to write to, taken up where it was left and held against other writers, as of `building`."""
+    chunks = {name: _chunks(v) for name, v in template.data_vars.items()}
+    with building(
+        to, "assimilation", template, chunks, other=lambda found: _other(found, template),
+        manifest={"attrs": _words(template)}, resume=resume, overwrite=overwrite,
+    ) as target:  # fmt: skip
+        yield AnalysisStore(target, template)
 
 
 def finished(to: Path, template: xr.Dataset) -> xr.Dataset | None:

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from oceanx.data.writing.unfinished import held, to_disk
+from oceanx.data.writing.unfinished import to_disk
 from oceanx.vocabulary import files
-from oceanx.vocabulary.errors import InputError
 
-from ..growing_store import CHUNK, begin, identity, publish, together_in
+from ..growing_store import CHUNK, building, identity, publish, together_in
 from ..restart import Restart, commit, committed
 
 
@@ -54,8 +53,6 @@ def unfinished(
 ) -> Iterator[SimulationStore]:
     """A SimulationStore to write to, taken up where it was left and held against other writers.
 
-    If nothing is done when an `InputError` ends it, nothing is left.
-
     Parameters
     ----------
     together
@@ -64,21 +61,14 @@ def unfinished(
     Raises
     ------
     InputError
-        If the target exists, another process writes it, or what was left there is of something else.
+        As of `building`.
     """
-    target = files.refuse_existing(to, overwrite=overwrite)
-    work = files.partial(target)
-    with held(work):
-        with to_disk(work):
-            chunks = {name: _chunks(v.variable, together) for name, v in template.data_vars.items()}
-            other = "another start, length, core, step or forcing"
-            begin(work, "simulation", template, chunks, other=other, resume=resume, overwrite=overwrite)
-        try:
-            yield SimulationStore(target)
-        except InputError:
-            if not any((work / "done").iterdir()):
-                files.remove(work)
-            raise
+    chunks = {name: _chunks(v.variable, together) for name, v in template.data_vars.items()}
+    other = "another start, length, core, step or forcing"
+    with building(
+        to, "simulation", template, chunks, other=lambda found: other, resume=resume, overwrite=overwrite
+    ) as target:
+        yield SimulationStore(target)
 
 
 def finished(to: Path, template: xr.Dataset) -> xr.Dataset | None:
