@@ -33,7 +33,7 @@ def forecast(
     forcing_regrid: Annotated[bool, typer.Option("--forcing-regrid", help="Bring it to the ocean's grid.")] = False,
     members: Annotated[int | None, typer.Option(help="Forecasts from each start date.")] = None,
     ensemble: Annotated[
-        str | None, typer.Option(help="gaussian, bred, lagged, stored, stochastic or checkpoints: what differs.")
+        str | None, typer.Option(help="How members differ: gaussian, bred, lagged, stored, stochastic, checkpoints.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the ensemble.")] = 0,
     stabilise: Annotated[str | None, typer.Option(help="as_published, or a YAML of clip, damp and smooth.")] = None,
