@@ -176,7 +176,7 @@ def _begun(work: Path, template: xr.Dataset, layout: Layout, *, resume: bool, ov
     chunks = {name: _chunks(v, layout) for name, v in template.data_vars.items()}
     sizes = template.sizes.get("member", 1), template.sizes["init_time"]
     manifest = begin(
-        work, "forecast", template, chunks, other="other dates, leads, model or data",
+        work, "forecast", template, chunks, other=lambda _: "other dates, leads, model or data",
         manifest={"layout": layout, "sizes": sizes}, resume=resume, overwrite=overwrite,
     )  # fmt: skip
     return Layout(*manifest["layout"])

@@ -29,6 +29,7 @@ from oceanx.vocabulary.errors import InputError
 CHUNK = 2 * 2**20  # bytes: how much one chunk holds, at most, where one map is not more
 
 Chunks = Mapping[Hashable, tuple[int, ...]]
+Differs = Callable[[Mapping[str, Any]], str]
 
 
 def begin(
@@ -37,7 +38,7 @@ def begin(
     template: xr.Dataset,
     chunks: Chunks,
     *,
-    other: str,
+    other: Differs,
     manifest: Mapping[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -53,7 +54,7 @@ def begin(
     template
         Every label, attribute and coordinate, and nothing computed.
     other
-        What an unfinished one that may not be taken up can differ in.
+        From the manifest of an unfinished one that may not be taken up, what it differs in.
     manifest
         What to note beside the hash of the labels.
 
@@ -70,7 +71,7 @@ def begin(
             return found
         if resume and not overwrite:
             raise InputError(
-                f"{work}: an interrupted {what} of something else ({other}); finish that one, or say overwrite "
+                f"{work}: an interrupted {what} of something else ({other(found)}); finish that one, or say overwrite "
                 "(--overwrite)"
             )
         if not overwrite:
@@ -86,17 +87,12 @@ def begin(
 
 @contextmanager
 def building(
-    to: Path, what: str, template: xr.Dataset, chunks: Chunks, *, other: Callable[[Mapping[str, Any]], str],
+    to: Path, what: str, template: xr.Dataset, chunks: Chunks, *, other: Differs,
     manifest: Mapping[str, Any] | None = None, resume: bool = False, overwrite: bool = False,
 ) -> Iterator[Path]:  # fmt: skip
     """The name of a store to write by one process alone, laid out or taken up again, as of `begin`.
 
     If nothing is done when an `InputError` ends it, nothing is left.
-
-    Parameters
-    ----------
-    other
-        From the manifest that is there, what it differs in.
 
     Raises
     ------
@@ -107,8 +103,7 @@ def building(
     work = files.partial(target)
     with held(work):
         with to_disk(work):
-            said = other(manifest_of(work))
-            begin(work, what, template, chunks, other=said, manifest=manifest, resume=resume, overwrite=overwrite)
+            begin(work, what, template, chunks, other=other, manifest=manifest, resume=resume, overwrite=overwrite)
         try:
             yield target
         except InputError:

@@ -5,18 +5,20 @@ It is written last: what it does not know of has not happened.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
 from torch import Tensor
 
 from oceanx.vocabulary.errors import InputError
 
-_NAME = "restart.safetensors"
+from . import runs
+
+_FILE = "restart.safetensors"
+_DONE, _CARRIED = "done", "carried."
+_MEND = "start afresh with overwrite (--overwrite)"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,8 @@ class Restart:
 
 def commit(folder: Path, restart: Restart) -> None:
     """Note in a folder from where a run is to be taken up again."""
-    path = folder / _NAME
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in restart.tensors.items()}
-    save_file(tensors, str(path.with_suffix(".new")), metadata={"done": str(restart.done)})
-    os.replace(path.with_suffix(".new"), path)
+    tensors = {_CARRIED + name: tensor.clone() for name, tensor in restart.tensors.items()}
+    runs.save_tensors(folder / _FILE, tensors | {_DONE: torch.tensor(restart.done)})
 
 
 def committed(folder: Path) -> Restart | None:
@@ -51,12 +51,11 @@ def committed(folder: Path) -> Restart | None:
     InputError
         If the file is not what `commit` wrote.
     """
-    path = folder / _NAME
+    path = folder / _FILE
     if not path.exists():
         return None
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return Restart(int(file.metadata()["done"]), found)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cut short or damaged ({error}); start afresh with overwrite (--overwrite)") from None
+    found = runs.tensors(path, _MEND)
+    if _DONE not in found:
+        raise InputError(f"{path}: does not say how much is done; {_MEND}")
+    done = int(found.pop(_DONE))
+    return Restart(done, {name.removeprefix(_CARRIED): tensor for name, tensor in found.items()})

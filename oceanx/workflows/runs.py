@@ -138,15 +138,13 @@ def build(config: Schedule, geometry: Geometry, statistics: dict[str, Tensor]) -
         raise InputError(f"model: {error}") from None
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file; nothing is ever unpickled."""
+def tensors(path: Path, mend: str = "copy it again, or train again") -> dict[str, Tensor]:
+    """The tensors in a safetensors file; nothing is ever unpickled. A damaged one is told with how to `mend` it."""
     try:
         with safe_open(str(path), framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a safetensors file, or cut short ({error}); copy it again, or train again"
-        ) from None
+        raise InputError(f"{path}: not a safetensors file, or cut short ({error}); {mend}") from None
 
 
 def restore(module: nn.Module, saved: dict[str, Tensor], where: Path) -> None:

@@ -64,10 +64,10 @@ def unfinished(
         As of `building`.
     """
     chunks = {name: _chunks(v.variable, together) for name, v in template.data_vars.items()}
-    other = "another start, length, core, step or forcing"
     with building(
-        to, "simulation", template, chunks, other=lambda found: other, resume=resume, overwrite=overwrite
-    ) as target:
+        to, "simulation", template, chunks, other=lambda _: "another start, length, core, step or forcing",
+        resume=resume, overwrite=overwrite,
+    ) as target:  # fmt: skip
         yield SimulationStore(target)
 
 

@@ -232,7 +232,7 @@ def test_what_is_damaged_or_in_the_way_is_named(tmp_path: Path) -> None:
         run(days=2, to=to, progress=stop)
     path = work / "done" / "restart.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"restart\.safetensors: cut short or damaged .* overwrite"):
+    with pytest.raises(InputError, match=r"restart\.safetensors: not a safetensors file, or cut short .* overwrite"):
         run(days=2, to=to, resume=True)
     xr.testing.assert_identical(run(days=2, to=to, overwrite=True).load(), run(days=2))
 
