@@ -6,12 +6,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 with suppress(ImportError):
     import pyproj  # noqa: F401  (before eccodes, or a process that imports both dies when it ends)
 
 SHARED = Path(os.environ.get("OCEANX_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture
+def without_type_checks(monkeypatch):
+    """Types are not looked at: a compiler cannot look through that, and of a small step it is most of the time."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
@@ -113,17 +112,10 @@ def modules() -> dict[str, ModuleType]:
     return {stem: found[stem] for stem in sorted(found, key=order.index) if hasattr(found[stem], "CASES")}
 
 
-def cases_of(module: ModuleType) -> dict[str, Callable[[], list[Outcome]]]:
-    """The cases by name, whether the module has them by name or in a row."""
-    cases = module.CASES
-    named = cases if isinstance(cases, dict) else {case.__name__: case for case in cases}
-    return {name.replace("_", " "): case for name, case in named.items()}
-
-
 def run(module: ModuleType) -> list[Case]:
     """Every case of a module, with a line for each on the way."""
     told = []
-    for name, case in cases_of(module).items():
+    for name, case in module.CASES.items():
         start = time.perf_counter()
         outcomes = case()
         held = sum(outcome.holds for outcome in outcomes)

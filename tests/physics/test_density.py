@@ -6,7 +6,6 @@ import csv
 from functools import partial
 
 import gsw
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -238,8 +237,7 @@ def test_coefficients_can_be_learnt():
     assert alpha.grad != 0
 
 
-def test_compiled_density_is_the_same(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a compiler cannot look through the checks
+def test_compiled_density_is_the_same(without_type_checks):
     geometry = columns(4)
     thetao, so = fields(geometry)
     depth = (geometry.interfaces[1:] / 2)[:, None, None]

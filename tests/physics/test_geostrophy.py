@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -174,8 +173,7 @@ def test_gradients_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(lambda *fields: tuple(geostrophic_current(*fields, geometry)), fields)
 
 
-def test_compiled_geostrophy_is_the_same(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a compiler cannot look through the checks
+def test_compiled_geostrophy_is_the_same(without_type_checks):
     geometry = globe()
     anomaly, zos = random(6, 1, 2, 33, 36), random(7, 1, 1, 33, 36)
     found = torch.compile(geostrophic_current, fullgraph=True, backend="aot_eager")(anomaly, zos, geometry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jaxtyping
 import pytest
 import torch
 from hypothesis import given, settings
@@ -143,8 +142,7 @@ def test_gradients_are_those_of_finite_differences():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_compiled_pressure_is_the_same(dtype, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a compiler cannot look through the checks
+def test_compiled_pressure_is_the_same(dtype, without_type_checks):
     geometry = rough(2, dtype=dtype)
     anomaly, zos = random(1, 1, 6, 7, 9).to(dtype), random(2, 1, 1, 7, 9).to(dtype)
     found = torch.compile(pressure_gradient, fullgraph=True, backend="aot_eager")(anomaly, zos, geometry)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 
-import jaxtyping
 import pytest
 import torch
 from hypothesis import given, settings
@@ -241,9 +240,7 @@ def test_coefficients_and_forcing_can_be_learned():
     assert all(field.grad.isfinite().all() and field.grad.any() for field in stress.values())
 
 
-def test_one_step_compiles_whole(monkeypatch):
-    # A compiler cannot look through the checks of types.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_one_step_compiles_whole(monkeypatch, without_type_checks):
     for kind in (Fields, State, Tendency, Increment):
         for name, method in inspect.getmembers(kind, inspect.isfunction):
             monkeypatch.setattr(kind, name, inspect.unwrap(method))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -182,8 +181,7 @@ def test_every_member_of_a_batch_is_by_itself():
             torch.testing.assert_close(field, both[name][member : member + 1], rtol=1e-13, atol=0)
 
 
-def test_it_compiles_whole(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a compiler cannot look through the checks
+def test_it_compiles_whole(without_type_checks):
     given = inputs(*weather(7))
     compiled = torch.compile(sea_air.turbulent, fullgraph=True, backend="eager")(*given, 2)
     for ours, plain in zip(compiled, sea_air.turbulent(*given, 2), strict=True):

@@ -67,4 +67,4 @@ def channel() -> Geometry:
     )
 
 
-CASES = {"outgoing_wave": outgoing_wave}
+CASES = {"outgoing wave": outgoing_wave}

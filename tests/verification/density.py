@@ -151,4 +151,10 @@ def numpy(lines: dict) -> dict:
     return {name: tuple(np.asarray(axis) for axis in line) for name, line in lines.items()}
 
 
-CASES = (check_cast, other_equations, single_precision, nemo_reference, buoyancy)
+CASES = {
+    "check cast": check_cast,
+    "other equations": other_equations,
+    "single precision": single_precision,
+    "nemo reference": nemo_reference,
+    "buoyancy": buoyancy,
+}

@@ -218,9 +218,9 @@ def total_variation() -> list[Outcome]:
 
 CASES = {
     "oscillator": oscillator,
-    "logistic_growth": logistic_growth,
+    "logistic growth": logistic_growth,
     "decay": decay,
     "oscillation": oscillation,
-    "advection_limits": advection_limits,
-    "total_variation": total_variation,
+    "advection limits": advection_limits,
+    "total variation": total_variation,
 }

@@ -195,4 +195,10 @@ def dense(depth: torch.Tensor) -> torch.Tensor:
     return 1.0 - 3.0 * torch.exp(-depth / 400)
 
 
-CASES = (hydrostatic_columns, seamount, sloping_surface, thermal_wind_of_a_front, balanced_eddy)
+CASES = {
+    "hydrostatic columns": hydrostatic_columns,
+    "seamount": seamount,
+    "sloping surface": sloping_surface,
+    "thermal wind of a front": thermal_wind_of_a_front,
+    "balanced eddy": balanced_eddy,
+}
