@@ -153,6 +153,7 @@ def test_other_members_than_configured_or_broken_ones_are_refused():
         analysed(method, ring.state(broken), observations(1)[0])
 
 
+@pytest.mark.usefixtures("without_type_checks")  # thousands of small analyses
 def test_lorenz_96_has_the_published_score():
     rmse, spread = scored(ETKFConfig(members=24, inflation=InflationConfig(multiplicative=1.013), rotate=True))
     assert abs(rmse - 0.18) < 0.02

@@ -307,6 +307,7 @@ def test_in_single_precision_it_is_the_same_as_far_as_single_precision_goes(ocea
         torch.testing.assert_close(field.double(), one.increment[name], rtol=0, atol=1e-4)
 
 
+@pytest.mark.usefixtures("without_type_checks")  # thousands of small analyses
 def test_lorenz_96_has_the_published_score():
     inflation, reach = InflationConfig(multiplicative=1.04), {"x": {"km": 1.82 * 4}}
     rmse, spread = scored(LETKFConfig(members=7, localisation=reach, inflation=inflation, rotate=True))

@@ -21,6 +21,7 @@ def error(state, truth):
     return float((lorenz96.values(state)[0] - truth).square().mean().sqrt())
 
 
+@pytest.mark.usefixtures("without_type_checks")  # thousands of small analyses
 def test_about_climatology_optimal_interpolation_errs_by_0_95():
     mean, covariance = lorenz96.climatology()
     method, random, errors = (
@@ -34,6 +35,7 @@ def test_about_climatology_optimal_interpolation_errs_by_0_95():
     assert sum(errors) / len(errors) == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.usefixtures("without_type_checks")  # thousands of small analyses
 def test_cycled_with_a_fiftieth_of_the_climatology_s_covariance_3d_var_errs_by_0_41():
     _, covariance = lorenz96.climatology()
     method = ThreeDVar(Dense(0.02 * covariance, SHAPES), ThreeDVarConfig(tolerance=1e-4))
