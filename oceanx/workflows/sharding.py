@@ -7,17 +7,18 @@ DTensor: each process holds its part, `local`, and all of them together can make
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from oceanx.models.named_network import NamedNetwork
 
 from .processes import Processes
+
+if TYPE_CHECKING:  # a fifth of the time in which a training begins, though few are sharded
+    from torch.distributed.tensor import DTensor
 
 
 def shard(model: nn.Module, here: Processes) -> None:
@@ -26,6 +27,9 @@ def shard(model: nn.Module, here: Processes) -> None:
     What is around the networks stays whole everywhere, and so do scalars such as learned coefficients. PyTorch gathers
     a module's parameters when tensors pass through it, and it finds them in no State: a model itself is none of these.
     """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(here.device.type, (here.count,))
     for network in (module.net for module in model.modules() if isinstance(module, NamedNetwork)):
         scalars = {parameter for parameter in network.parameters() if not parameter.dim()}
@@ -38,6 +42,10 @@ def shard(model: nn.Module, here: Processes) -> None:
 
 def scatter(model: nn.Module) -> None:
     """Forget what was gathered, because the processes' parts have changed since."""
+    if not dist.is_initialized():
+        return
+    from torch.distributed.fsdp import FSDPModule
+
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
@@ -45,18 +53,20 @@ def scatter(model: nn.Module) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """The tensor in one piece. Every process must ask for it."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if _shared_out(tensor) else tensor
 
 
 def local(tensor: Tensor) -> Tensor:
     """This process's part of the tensor, in the same memory."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return tensor.to_local() if _shared_out(tensor) else tensor
 
 
 def like(own: Tensor, value: Tensor) -> Tensor:
     """A whole tensor, shared out as `own` is."""
-    if not isinstance(own, DTensor) or own.shape != value.shape:
+    if not _shared_out(own) or own.shape != value.shape:
         return value
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(value.to(own.device), own.device_mesh, own.placements)
 
 
@@ -65,19 +75,23 @@ def clip(parameters: Iterable[nn.Parameter], most: float, here: Processes) -> Te
     """The norm of the gradients of a sharded model, scaled down to `most`; those of its scalars are averaged first."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     for gradient in gradients:
-        if not isinstance(gradient, DTensor):
+        if not _shared_out(gradient):
             dist.all_reduce(gradient)
             gradient /= here.count
     square = torch.zeros((), device=here.device)
     for gradient in gradients:
-        if isinstance(gradient, DTensor):
+        if _shared_out(gradient):
             square += local(gradient).float().square().sum()
     dist.all_reduce(square)
-    square += sum(float(gradient.square().sum()) for gradient in gradients if not isinstance(gradient, DTensor))
+    square += sum(float(gradient.square().sum()) for gradient in gradients if not _shared_out(gradient))
     norm = square.sqrt()
     for gradient in gradients:
         local(gradient).mul_(torch.clamp(most / (norm + 1e-6), max=1.0))
     return norm
+
+
+def _shared_out(tensor: Tensor) -> TypeGuard[DTensor]:
+    return hasattr(tensor, "placements")
 
 
 def _no_view(module: nn.Module, given: object, found: object) -> object:
