@@ -65,12 +65,13 @@ METHODS: dict[str, dict[str, Any]] = {
         "inflation": {"rtps": 0.2, "additive": 0.7, "samples": "samples"},
     },
 }
-# What a model needs to last for a year: currents that are left to physics, and longer rollouts than the preset's.
+# What a model needs to last for a year: currents that are left to physics, and rollouts until errors that grow from
+# week to week are seen; a few iterations of those are enough.
 FORECASTER = "neuralogcm_small"
 LONGER: dict[str, Any] = {
-    "rollout": [1, 2, 4, 8],
-    "iterations": [120, 80, 40, 20],
-    "batch_size": [8, 4, 2, 2],
+    "rollout": [1, 2, 4, 8, 30],
+    "iterations": [120, 80, 40, 20, 40],
+    "batch_size": [8, 4, 2, 2, 1],
     "model.physics_alone": ["uo", "vo"],
     "model.settling": None,  # as of the scores that are kept
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numba
@@ -170,12 +170,12 @@ def basis(time: xr.DataArray, harmonics: int) -> np.ndarray:
     return np.stack(terms, axis=-1)
 
 
-def lazy_at(climatology: xr.Dataset, time: xr.DataArray) -> xr.Dataset:
-    """As `at`, but chunked like `time` and the climatology, and computed only when asked for."""
+def lazy_at(climatology: xr.Dataset, time: xr.DataArray, chunks: Mapping[Any, Any] | None = None) -> xr.Dataset:
+    """As `at`, but computed only when asked for, in `chunks` along the dimensions of `time`, or else date by date."""
     if "harmonic" in climatology.dims:
         terms = basis(time, (climatology.sizes["harmonic"] - 1) // 2).astype(np.float32)
         weights = xr.DataArray(terms, dims=(*time.dims, "harmonic"), coords=time.coords).chunk(
-            dict.fromkeys(time.dims, 1)
+            {d: (chunks or {}).get(d, 1) for d in time.dims}
         )
         coefficients = climatology.chunk().drop_vars("harmonic")
         return xr.Dataset(
@@ -317,8 +317,8 @@ def _combine(ds: xr.Dataset, climatology: xr.Dataset, sign: int) -> xr.Dataset:
     names = [n for n in ds.data_vars if n in climatology.data_vars]
     if not names:
         raise InputError(f"climatology has none of {sorted(map(str, ds.data_vars))}")
-    lazy = any(ds[n].chunks for n in names)
-    cycle = (lazy_at if lazy else at)(climatology[names], dates)
+    chunked = next((ds[n].chunksizes for n in names if ds[n].chunks), None)
+    cycle = at(climatology[names], dates) if chunked is None else lazy_at(climatology[names], dates, chunked)
     result = {}
     for n in names:
         values = ds[n].variable + sign * cycle[n].variable

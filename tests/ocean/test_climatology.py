@@ -136,6 +136,16 @@ def test_total_undoes_anomaly(start, length, chunked, by_day):
     assert back["sst"].attrs == ds["sst"].attrs
 
 
+@pytest.mark.parametrize(("by_day", "most"), [(False, 1), (True, 2)])
+def test_anomalies_come_in_about_as_many_chunks_as_the_data(by_day, most):
+    """Not in one for each date. A table of days is begun anew every year."""
+    ds = ocean()
+    cycle = expand(climatology(ds)) if by_day else climatology(ds)
+    part = ds.chunk(time=150)
+    found = anomaly(part, cycle)["sst"]
+    assert found.data.npartitions <= most * part["sst"].data.npartitions
+
+
 def test_constant_without_harmonics_from_a_short_period():
     ds = ocean().isel(time=slice(0, 30))
     np.testing.assert_allclose(climatology(ds, harmonics=0)["sst"][0], ds["sst"].mean("time"), atol=1e-5)

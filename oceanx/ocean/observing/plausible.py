@@ -180,20 +180,22 @@ def far_from_climatology(table: xr.Dataset, climatology: xr.Dataset, limit: floa
     InputError
         If it has a variable without its standard deviation.
     """
-    spread = np.full(table.sizes["obs"], np.nan)
+    mean, spread = np.full((2, table.sizes["obs"]), np.nan)
     for name in names_of(table):
+        std = _SPREAD.format(name)
         if name not in climatology.data_vars:
             continue
-        if _SPREAD.format(name) not in climatology.data_vars:
-            raise InputError(
-                f"climatology: has {name} without {_SPREAD.format(name)}; add it with observing.plausible.with_spread"
-            )
-        rows, sigma = np.flatnonzero(rows_of(table, name)), climatology[_SPREAD.format(name)]
-        dims = [d for d in ("depth", "latitude", "longitude") if d in sigma.dims]
-        axes = xr.Dataset(coords={d: sigma[d] for d in dims})
-        place = weights(axes, table.isel(obs=rows), wet=np.isfinite(sigma.transpose(*dims).values))
-        spread[rows] = place.apply(sigma).values
-    mean = equivalents(climatology.drop_vars([_SPREAD.format(n) for n in VARIABLES], errors="ignore"), table).values
+        if std not in climatology.data_vars:
+            raise InputError(f"climatology: has {name} without {std}; add it with observing.plausible.with_spread")
+        rows = np.flatnonzero(rows_of(table, name))
+        # What is lazy is computed once; but of days, of which there are many, only those that are asked for.
+        both = climatology[[name, std]]
+        both = both.compute() if "harmonic" in both.dims else both.assign({std: both[std].compute()})
+        mean[rows] = equivalents(both[[name]], table.isel(obs=rows)).values
+        dims = [d for d in ("depth", "latitude", "longitude") if d in both[std].dims]
+        axes = xr.Dataset(coords={d: both[d] for d in dims})
+        place = weights(axes, table.isel(obs=rows), wet=np.isfinite(both[std].transpose(*dims).values))
+        spread[rows] = place.apply(both[std]).values
     allowed = limit * np.hypot(spread, table["error_std"].values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(table["value"].values - mean) > allowed)
