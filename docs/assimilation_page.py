@@ -37,6 +37,9 @@ has learned from the two before. One command trains what is missing, runs every 
 python docs/results_assimilation.py
 ```
 
+These scores are those of a model from before its currents settled into balance, trained through eight days at most;
+with the present one, which is [better and lasts longer](how_to/assimilate.md#tune-it), they are yet to be made again.
+
 ![Errors of analyses through the year](images/results_assimilation.png)
 
 Root-mean-square errors over the whole sea from the {SETTLED + 1}st day on; ± is the spread over seeds where several are

@@ -73,7 +73,6 @@ LONGER: dict[str, Any] = {
     "iterations": [120, 80, 40, 20, 40],
     "batch_size": [8, 4, 2, 2, 1],
     "model.physics_alone": ["uo", "vo"],
-    "model.settling": None,  # as of the scores that are kept
 }
 LEARNED = {"learned": "analysis_small", "solver": "analysis_solver_small"}  # by method the preset
 NUMBERS = ("chi_squared", "spread_over_error")  # of the analyses, kept with their scores
