@@ -171,18 +171,19 @@ def basis(time: xr.DataArray, harmonics: int) -> np.ndarray:
 
 
 def lazy_at(climatology: xr.Dataset, time: xr.DataArray, chunks: Mapping[Any, Any] | None = None) -> xr.Dataset:
-    """As `at`, but computed only when asked for, in `chunks` along the dimensions of `time`, or else date by date."""
+    """As `at`, but computed only when asked for, in `chunks` by dimension, or else date by date."""
+    climatology = climatology.chunk({d: sizes for d, sizes in (chunks or {}).items() if d in climatology.dims})
     if "harmonic" in climatology.dims:
         terms = basis(time, (climatology.sizes["harmonic"] - 1) // 2).astype(np.float32)
         weights = xr.DataArray(terms, dims=(*time.dims, "harmonic"), coords=time.coords).chunk(
             {d: (chunks or {}).get(d, 1) for d in time.dims}
         )
-        coefficients = climatology.chunk().drop_vars("harmonic")
+        coefficients = climatology.drop_vars("harmonic")
         return xr.Dataset(
             {n: xr.dot(weights, v, dim="harmonic").assign_attrs(v.attrs) for n, v in coefficients.data_vars.items()}
         )
     days = xr.DataArray(day_of_year(time), dims=time.dims, coords=time.coords)
-    return climatology.chunk().sel(dayofyear=days)
+    return climatology.sel(dayofyear=days)
 
 
 def blocks(v: xr.DataArray, limit: int = BLOCK_BYTES) -> Iterator[tuple[slice, np.ndarray]]:

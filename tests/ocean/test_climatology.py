@@ -136,14 +136,16 @@ def test_total_undoes_anomaly(start, length, chunked, by_day):
     assert back["sst"].attrs == ds["sst"].attrs
 
 
-@pytest.mark.parametrize(("by_day", "most"), [(False, 1), (True, 2)])
-def test_anomalies_come_in_about_as_many_chunks_as_the_data(by_day, most):
-    """Not in one for each date. A table of days is begun anew every year."""
+@pytest.mark.parametrize("chunks", [{"time": 150}, {"latitude": 1, "longitude": 2}])  # maps, and rows of all dates
+@pytest.mark.parametrize("by_day", [False, True])
+def test_anomalies_come_in_the_chunks_of_the_data(by_day, chunks):
+    """Neither in larger ones nor in one for each date; a table of days is begun anew in each of four years."""
     ds = ocean()
     cycle = expand(climatology(ds)) if by_day else climatology(ds)
-    part = ds.chunk(time=150)
-    found = anomaly(part, cycle)["sst"]
-    assert found.data.npartitions <= most * part["sst"].data.npartitions
+    part = ds[["sst"]].chunk(chunks)["sst"].data
+    found = anomaly(ds.chunk(chunks), cycle)["sst"].data
+    assert all(ours <= given for ours, given in zip(found.chunksize, part.chunksize, strict=True))
+    assert found.npartitions <= (4 if by_day else 1) * part.npartitions
 
 
 def test_constant_without_harmonics_from_a_short_period():
