@@ -318,10 +318,10 @@ def _combine(ds: xr.Dataset, climatology: xr.Dataset, sign: int) -> xr.Dataset:
     names = [n for n in ds.data_vars if n in climatology.data_vars]
     if not names:
         raise InputError(f"climatology has none of {sorted(map(str, ds.data_vars))}")
-    chunked = next((ds[n].chunksizes for n in names if ds[n].chunks), None)
-    cycle = at(climatology[names], dates) if chunked is None else lazy_at(climatology[names], dates, chunked)
     result = {}
-    for n in names:
+    for n in names:  # each in its own chunks: surfaces often come more days to a chunk than volumes
+        one = climatology[[n]]
+        cycle = lazy_at(one, dates, ds[n].chunksizes) if ds[n].chunks else at(one, dates)
         values = ds[n].variable + sign * cycle[n].variable
         result[n] = values.astype(ds[n].dtype).transpose(*ds[n].dims)
         result[n].attrs = ds[n].attrs
