@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+from command_line import Answer, Oceanx, exit_code
 
 with suppress(ImportError):
     import pyproj  # noqa: F401  (before eccodes, or a process that imports both dies when it ends)
@@ -19,6 +20,18 @@ SHARED = Path(os.environ.get("OCEANX_SHARED", Path(__file__).parents[2] / "share
 def without_type_checks(monkeypatch):
     """Types are not looked at: a compiler cannot look through that, and of a small step it is most of the time."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
+def oceanx(capfd: pytest.CaptureFixture[str]) -> Oceanx:
+    """A function that runs the command in this process: its exit code, output and errors."""
+
+    def run(*words: object) -> Answer:
+        capfd.readouterr()
+        code = exit_code(*words)
+        return Answer(code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 from toy_assimilation import scattered
 
 import oceanx as ox
-from oceanx import cli
 
-Oceanx = Callable[..., tuple[int, str, str]]
 PERIOD = "2002-01-20:2002-01-22:1D"
-
-
-@pytest.fixture
-def oceanx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Oceanx:
-    """A function that runs the command in this process: its code, output and errors."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return (left.value.code or 0, *capfd.readouterr())  # type: ignore[return-value]
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 
 
 @pytest.fixture
@@ -32,61 +31,47 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """A function that gives a command line's exit code and what it printed."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out = capsys.readouterr()
-        return int(left.value.code or 0), out.out, out.err
-
-    return run
-
-
-def test_plan_writes_nothing(raw: Path, say) -> None:
-    code, out, err = say("bake", "cf", "--source", "raw/*.nc", "--to", "sst.zarr", "--plan")
+def test_plan_writes_nothing(raw: Path, oceanx: Oceanx) -> None:
+    code, out, err = oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "sst.zarr", "--plan")
     assert code == 0, err
     assert "4 files → 40 time × 4 latitude × 5 longitude, 2001-01-01 to 2001-02-09" in out
     assert "tasks" in out
     assert sorted(p.name for p in raw.iterdir()) == ["raw"]
 
 
-def test_append_and_parts_make_the_whole(raw: Path, say) -> None:
-    assert say("bake", "cf", "--source", "raw/*.nc", "--to", "whole.zarr")[0] == 0
-    assert say("bake", "cf", "--source", "raw/*.nc", "--to", "a.zarr", "--time", "2001-01-01:2001-01-20")[0] == 0
-    code, out, err = say("bake", "cf", "--source", "raw/*.nc", "--to", "a.zarr", "--append")
+def test_append_and_parts_make_the_whole(raw: Path, oceanx: Oceanx) -> None:
+    assert oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "whole.zarr")[0] == 0
+    assert oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "a.zarr", "--time", "2001-01-01:2001-01-20")[0] == 0
+    code, out, err = oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "a.zarr", "--append")
     assert (code, "40 time" in out) == (0, True), err
-    code, out, _ = say("bake", "cf", "--source", "raw/*.nc", "--to", "b.zarr", "--part", "2/2")
+    code, out, _ = oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "b.zarr", "--part", "2/2")
     assert code == 0
     if not (raw / "b.zarr").exists():
         assert "part 2/2 is done; the store is complete when all parts are" in out
-    assert say("bake", "cf", "--source", "raw/*.nc", "--to", "b.zarr", "--part", "1/2")[0] == 0
+    assert oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "b.zarr", "--part", "1/2")[0] == 0
     prints = {ox.open(raw / f"{name}.zarr").attrs["oceanx_fingerprint"] for name in ("whole", "a", "b")}
     assert len(prints) == 1
 
 
-def test_rechunk_there_and_back(raw: Path, say) -> None:
-    say("bake", "cf", "--source", "raw/*.nc", "--to", "maps.zarr")
-    code, out, err = say("rechunk", "maps.zarr", "--for", "timeseries", "--to", "series.zarr")
+def test_rechunk_there_and_back(raw: Path, oceanx: Oceanx) -> None:
+    oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "maps.zarr")
+    code, out, err = oceanx("rechunk", "maps.zarr", "--for", "timeseries", "--to", "series.zarr")
     assert (code, "40 time" in out) == (0, True), err
     a, b = ox.open("maps.zarr"), ox.open("series.zarr")
     np.testing.assert_array_equal(a.sst, b.sst)
     assert a.attrs["oceanx_fingerprint"] == b.attrs["oceanx_fingerprint"]
-    code, _, err = say("rechunk", "maps.zarr", "--for", "fun", "--to", "x.zarr")
+    code, _, err = oceanx("rechunk", "maps.zarr", "--for", "fun", "--to", "x.zarr")
     assert code == 2
     assert "timeseries" in err
 
 
-def test_check_dataset_says_what_is_lacking(raw: Path, say) -> None:
+def test_check_dataset_says_what_is_lacking(raw: Path, oceanx: Oceanx) -> None:
     toy_dataset.ocean(30, "2001-01-01").to_zarr("toy.zarr", zarr_format=3, consolidated=False)
-    code, out, err = say("check", "dataset", "toy.zarr")
+    code, out, err = oceanx("check", "dataset", "toy.zarr")
     assert code in (0, 2), err
     assert len(out.splitlines()) > 1
     xr.Dataset({"sst": ("x", [1.0])}).to_zarr("bad.zarr", zarr_format=3, consolidated=False)
-    code, out, err = say("check", "dataset", "bad.zarr")
+    code, out, err = oceanx("check", "dataset", "bad.zarr")
     assert code == 2
     assert "latitude" in out + err
 
@@ -100,11 +85,11 @@ def test_check_dataset_says_what_is_lacking(raw: Path, say) -> None:
      ("bake cf --source raw/*.nc --to no.zarr --append", "no.zarr: no such store to add to"),
      ("bake cf --source raw/*.nc --to s.zarr part=1/2", "part=1/2: write it as an option, --part")],
 )  # fmt: skip
-def test_what_is_wrong_is_said_in_a_line(raw: Path, say, words: str, said: str) -> None:
+def test_what_is_wrong_is_said_in_a_line(raw: Path, oceanx: Oceanx, words: str, said: str) -> None:
     import re
 
-    say("bake", "cf", "--source", "raw/*.nc", "--to", "whole.zarr")
-    code, _, err = say(*words.split())
+    oceanx("bake", "cf", "--source", "raw/*.nc", "--to", "whole.zarr")
+    code, _, err = oceanx(*words.split())
     assert code == 2
     assert re.search(said, err), err
     assert err.count("\n") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +10,15 @@ import pytest
 import xarray as xr
 from toy_forecast import NAMES, forecast, plain
 
-from oceanx import cli
 from oceanx.ocean.views import back
 from oceanx.vocabulary.constants import LEVELS_23
 
 
-@pytest.fixture
-def oceanx(tmp_path, capsys, monkeypatch):
-    """A function that runs a command line in a folder with `fc.zarr`: exit code, and what it printed."""
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Commands run in a folder with `fc.zarr`."""
     forecast(2, 12).to_zarr(tmp_path / "fc.zarr", consolidated=False)
     monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out = capsys.readouterr()
-        return int(left.value.code or 0), out.out, out.err
-
-    return run
 
 
 def test_each_of_them_writes_what_it_says(oceanx):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from command_line import Oceanx, exit_code
 from test_docs import DOCS, quoted_commands
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.cli import heatwaves as prompt
 from oceanx.heatwaves.product import write_threshold
 from oceanx.ocean import grid
@@ -24,32 +22,6 @@ from oceanx.vocabulary.names import DIMENSIONS, VARIABLES
 
 TIME = pd.date_range("2001-01-01", "2004-03-31")
 STARTS = pd.date_range("2004-01-20", periods=25)
-
-
-class Answer(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Oceanx = Callable[..., Answer]
-
-
-@pytest.fixture
-def oceanx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Oceanx:
-    """A function that runs the command in this process."""
-
-    def run(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["oceanx", "heatwaves", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capfd.readouterr()
-        return Answer(left.value.code or 0, out, err)  # type: ignore[arg-type]
-
-    return run
 
 
 def ocean() -> xr.Dataset:
@@ -100,7 +72,7 @@ def stores(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> xr.D
 
 def test_a_threshold_is_that_of_python(stores: xr.Dataset, oceanx: Oceanx) -> None:
     words = ("--baseline", "2001:2003", "--percentile", 85, "--half-width", 7, "--smooth", 11)
-    answer = oceanx("threshold", "ocean.zarr", *words, "--to", "made.zarr")
+    answer = oceanx("heatwaves", "threshold", "ocean.zarr", *words, "--to", "made.zarr")
     assert answer.code == 0, answer.err
     assert "made.zarr: " in answer.out
     found = xr.open_zarr("made.zarr", consolidated=False)
@@ -119,7 +91,7 @@ def test_a_threshold_is_of_the_surface_a_level_or_all(
     thetao = (stores["sst"] - 3 * (depth > 1)).assign_coords(depth=depth).transpose("time", "depth", ...)
     deep = xr.Dataset({"thetao": thetao.astype("float32").assign_attrs(VARIABLES["thetao"].attrs)})
     deep.to_zarr("deep.zarr", consolidated=False)
-    answer = oceanx("threshold", "deep.zarr", "--baseline", "2001:2003", *words, "--to", "made.zarr")
+    answer = oceanx("heatwaves", "threshold", "deep.zarr", "--baseline", "2001:2003", *words, "--to", "made.zarr")
     assert answer.code == 0, answer.err
     found = xr.open_zarr("made.zarr", consolidated=False)
     expected = ox.heatwaves.threshold(deep["thetao"].isel(depth=levels), (2001, 2003))
@@ -132,7 +104,8 @@ def test_a_threshold_is_of_the_surface_a_level_or_all(
 def test_events_are_those_of_python(stores: xr.Dataset, oceanx: Oceanx, cells: int | None) -> None:
     if cells:  # whole series of one row at a time: written one after the other
         stores.chunk(time=-1, latitude=cells).to_zarr("ocean.zarr", mode="w", consolidated=False)
-    answer = oceanx("detect", "ocean.zarr", "--threshold", "thr.zarr", "--to", "events.zarr", "--table", "events.csv")
+    words = ("--threshold", "thr.zarr", "--to", "events.zarr", "--table", "events.csv")
+    answer = oceanx("heatwaves", "detect", "ocean.zarr", *words)
     assert answer.code == 0, answer.err
     found = xr.open_zarr("events.zarr", consolidated=False)
     limits = ox.heatwaves.threshold(stores["sst"], (2001, 2003))
@@ -152,7 +125,7 @@ def test_events_are_those_of_python(stores: xr.Dataset, oceanx: Oceanx, cells: i
 
 def test_skill_is_that_of_python(stores: xr.Dataset, oceanx: Oceanx) -> None:
     words = ("--truth", "ocean.zarr", "--threshold", "thr.zarr", "--confidence", 0.9, "--to", "skill.nc")
-    answer = oceanx("skill", "good.zarr", "poor.zarr", *words)
+    answer = oceanx("heatwaves", "skill", "good.zarr", "poor.zarr", *words)
     assert answer.code == 0, answer.err
     found = xr.open_dataset("skill.nc", decode_timedelta=True)
     limits = ox.heatwaves.threshold(stores["sst"], (2001, 2003))
@@ -168,17 +141,17 @@ def test_skill_is_that_of_python(stores: xr.Dataset, oceanx: Oceanx) -> None:
 
 def test_skill_of_exceedance_and_regions(stores: xr.Dataset, oceanx: Oceanx) -> None:
     words = ("--truth", "ocean.zarr", "--threshold", "thr.zarr")
-    assert oceanx("skill", "good.zarr", *words, "--of", "exceedance", "--to", "days.nc").code == 0
+    assert oceanx("heatwaves", "skill", "good.zarr", *words, "--of", "exceedance", "--to", "days.nc").code == 0
     days = xr.open_dataset("days.nc", decode_timedelta=True)
     assert days.attrs["oceanx_of"] == "exceedance"
     assert "detected" not in days
-    answer = oceanx("skill", "good.zarr", *words, "--regions", "global,tasman_sea", "--to", "there.nc")
+    answer = oceanx("heatwaves", "skill", "good.zarr", *words, "--regions", "global,tasman_sea", "--to", "there.nc")
     assert answer.code == 0, answer.err
     assert {"global", "tasman_sea"} <= set(answer.out.splitlines())
     there = xr.open_dataset("there.nc", decode_timedelta=True)
     assert there["hits"].dims == ("model", "region", "lead_time", "category")
     np.testing.assert_allclose(there["hits"].sel(region="global"), there["hits"].sel(region="tasman_sea"))
-    answer = oceanx("skill", "good.zarr", *words, "--regions", "nowhere", "--to", "nowhere.nc")
+    answer = oceanx("heatwaves", "skill", "good.zarr", *words, "--regions", "nowhere", "--to", "nowhere.nc")
     assert answer.code == 2
     assert "nowhere" in answer.err
 
@@ -187,18 +160,16 @@ def test_a_baseline_that_has_the_forecast_years_is_warned_of(stores: xr.Dataset,
     stores.sel(time=slice("2001", "2003")).assign_coords(time=pd.date_range("2002-01-01", periods=1095)).to_zarr(
         "later.zarr", consolidated=False
     )
-    assert (
-        oceanx("threshold", "later.zarr", "--baseline", "2002:2004", "--to", "thr.zarr").code == 2
-    )  # ends a day short
-    assert oceanx("threshold", "later.zarr", "--baseline", "2002:2003", "--to", "made.zarr").code == 0
+    words = ("heatwaves", "threshold", "later.zarr", "--to", "made.zarr", "--baseline")
+    assert oceanx(*words, "2002:2004").code == 2  # ends a day short
+    assert oceanx(*words, "2002:2003").code == 0
     stores.assign_coords(time=TIME - pd.Timedelta("365D")).to_zarr("earlier.zarr", consolidated=False)
     early = forecast(stores, "early", 0.2)
     early = label(early.assign_coords(init_time=early["init_time"] - np.timedelta64(365, "D")).drop_vars("valid_time"))
     early.to_zarr("early.zarr", consolidated=False)
+    words = ("--truth", "earlier.zarr", "--threshold", "made.zarr", "--to", "skill.nc")
     with pytest.warns(UserWarning, match="has 2003 in it"):
-        answer = oceanx(
-            "skill", "early.zarr", "--truth", "earlier.zarr", "--threshold", "made.zarr", "--to", "skill.nc"
-        )
+        answer = oceanx("heatwaves", "skill", "early.zarr", *words)
     assert answer.code == 0, answer.err
 
 
@@ -230,7 +201,7 @@ def test_wrong_input_is_one_line_and_changes_nothing(
     stores.sel(time=slice("2004-01-10", None)).to_zarr("short.zarr", consolidated=False)
     xr.open_zarr("thr.zarr", consolidated=False).isel(latitude=[0]).to_zarr("other.zarr", consolidated=False)
     before = sorted(map(str, Path().rglob("*")))
-    answer = oceanx(*words.split())
+    answer = oceanx("heatwaves", *words.split())
     assert answer.code == 2, answer
     assert message in answer.err
     assert len(answer.err.strip().splitlines()) == 1
@@ -238,7 +209,8 @@ def test_wrong_input_is_one_line_and_changes_nothing(
 
 
 def test_overwrite_replaces(stores: xr.Dataset, oceanx: Oceanx) -> None:
-    answer = oceanx("threshold", "ocean.zarr", "--baseline", "2001:2002", "--to", "thr.zarr", "--overwrite")
+    words = ("--baseline", "2001:2002", "--to", "thr.zarr", "--overwrite")
+    answer = oceanx("heatwaves", "threshold", "ocean.zarr", *words)
     assert answer.code == 0, answer.err
     assert xr.open_zarr("thr.zarr", consolidated=False).attrs["oceanx_baseline"] == "2001/2002"
 
@@ -247,11 +219,11 @@ def test_a_large_store_of_maps_is_sent_to_rechunk(
     stores: xr.Dataset, oceanx: Oceanx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prompt, "IN_MEMORY", 1000)
-    answer = oceanx("threshold", "ocean.zarr", "--baseline", "2001:2003", "--to", "made.zarr")
+    answer = oceanx("heatwaves", "threshold", "ocean.zarr", "--baseline", "2001:2003", "--to", "made.zarr")
     assert answer.code == 2
     assert "oceanx rechunk ocean.zarr --for timeseries --to series.zarr" in answer.err
     ox.rechunk("ocean.zarr", "series.zarr", "timeseries")
-    assert oceanx("threshold", "series.zarr", "--baseline", "2001:2003", "--to", "made.zarr").code == 0
+    assert oceanx("heatwaves", "threshold", "series.zarr", "--baseline", "2001:2003", "--to", "made.zarr").code == 0
 
 
 @pytest.mark.real
@@ -270,10 +242,7 @@ def test_the_tutorial_on_heatwaves_runs(
         ]
         words = [word.replace("2010-01-20:2010-02-20:7D", "2009-10-01:2010-02-20:7D") for word in words]
         words += ["iterations=[3, 2]", "batch_size=[4, 2]"] if words[0] == "train" else []
-        monkeypatch.setattr("sys.argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code, (words, capfd.readouterr().err)
+        assert exit_code(*words) == 0, (words, capfd.readouterr().err)
     out = capfd.readouterr().out
     assert "thr.zarr: 366 dayofyear × 16 latitude × 16 longitude; percentile 90 of 1982 to 2003" in out
     assert "events.csv: 14122 events" in out

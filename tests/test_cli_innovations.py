@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import toy_analyses
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
-
-Oceanx = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +23,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def oceanx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], shelf: Path) -> Oceanx:
-    """A function that runs the command in this process: its code, output and errors."""
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, shelf: Path) -> None:
+    """Commands run where the store of analyses is."""
     monkeypatch.chdir(shelf)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return (left.value.code or 0, *capfd.readouterr())  # type: ignore[return-value]
-
-    return run
 
 
 def test_the_file_and_the_table_are_those_of_python(oceanx: Oceanx, tmp_path: Path) -> None:

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_observing
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A function that gives a command line's exit code and what it printed, in a folder with `ocean.zarr`."""
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands run in a folder with `ocean.zarr`."""
     toy_observing.truth(6).to_zarr(tmp_path / "ocean.zarr", consolidated=False)
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out = capsys.readouterr()
-        return int(left.value.code or 0), out.out, out.err
 
-    return run
-
-
-def test_observe_at_a_prompt_is_observe_in_python(say) -> None:
+def test_observe_at_a_prompt_is_observe_in_python(oceanx: Oceanx) -> None:
     words = ["observe", "ocean.zarr", "--network", "argo+sst", "--seed", "4", "--time", "2004-02-21:2004-02-24"]
-    code, out, err = say(*words, "--to", "obs.zarr", "sst.cloud=0.8", "errors.so=0.5", "errors.sst=0.1")
+    code, out, err = oceanx(*words, "--to", "obs.zarr", "sst.cloud=0.8", "errors.so=0.5", "errors.sst=0.1")
     assert code == 0, err
     expected = ox.observe(
         ox.open("./ocean.zarr"),
@@ -47,8 +37,8 @@ def test_observe_at_a_prompt_is_observe_in_python(say) -> None:
     assert out == f"obs.zarr: {expected.sizes['obs']} obs; thetao so\n"
 
 
-def test_one_error_for_all_and_cells(say) -> None:
-    code, _, err = say(
+def test_one_error_for_all_and_cells(oceanx: Oceanx) -> None:
+    code, _, err = oceanx(
         "observe", "ocean.zarr", "--network", "cells", "--to", "obs.zarr", "cells.number=7", "errors=0.2"
     )
     assert code == 0, err
@@ -67,8 +57,8 @@ def test_one_error_for_all_and_cells(say) -> None:
         (["--network", "sst", "sst.cloud=-1"], "greater than or equal to 0, found -1"),
     ],
 )
-def test_wrong_words_are_said_in_a_line(say, words: list[str], said: str) -> None:
-    code, _, err = say("observe", "ocean.zarr", "--to", "obs.zarr", *words)
+def test_wrong_words_are_said_in_a_line(oceanx: Oceanx, words: list[str], said: str) -> None:
+    code, _, err = oceanx("observe", "ocean.zarr", "--to", "obs.zarr", *words)
     assert code == 2
     assert said in err
     assert err.count("\n") == 1

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 from PIL import Image
 
 import oceanx as ox
-from oceanx import cli
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +40,13 @@ def heat(ds: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.fixture
-def draw(shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def draw(shelf: Path, tmp_path: Path, oceanx: Oceanx, monkeypatch: pytest.MonkeyPatch):
     """A function that draws with these words and gives the exit code and what was said, and the target's path."""
     monkeypatch.chdir(shelf)
 
     def run(words: str, to: str = "figure.png") -> tuple[int, str, Path]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", "plot", *words.split(), "--to", str(tmp_path / to)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out = capsys.readouterr()
-        return int(left.value.code or 0), out.out + out.err, tmp_path / to
+        code, out, err = oceanx("plot", *words.split(), "--to", tmp_path / to)
+        return code, out + err, tmp_path / to
 
     return run
 
@@ -154,9 +150,7 @@ def test_the_triptych_is_of_the_truth_at_the_valid_time(draw, shelf: Path, monke
     assert seen["forecast"].name == "thetao"
 
 
-def test_a_report_of_no_run_is_refused(shelf: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["oceanx", "report", str(shelf), "--to", str(shelf / "report.html")])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 2
-    assert "is not a run folder" in capsys.readouterr().err
+def test_a_report_of_no_run_is_refused(shelf: Path, oceanx: Oceanx) -> None:
+    code, _, err = oceanx("report", shelf, "--to", shelf / "report.html")
+    assert code == 2
+    assert "is not a run folder" in err

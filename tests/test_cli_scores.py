@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 
-Oceanx = Callable[..., tuple[int, str, str]]
 STARTS = [f"2002-02-{day:02d}" for day in range(1, 28, 3)]
-
-
-@pytest.fixture
-def oceanx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Oceanx:
-    """A function that runs the command in this process: its code, output and errors."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return (left.value.code or 0, *capfd.readouterr())  # type: ignore[return-value]
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import toy_dataset
 import typer
 import xarray as xr
 import yaml
+from command_line import exit_code
 from filelock import FileLock
 
 import oceanx as ox
@@ -308,10 +309,7 @@ def test_the_tutorial_runs(
             for word in words
         ]
         words += ["iterations=[3, 2]", "batch_size=[4, 2]"] if words[0] == "train" else []
-        monkeypatch.setattr("sys.argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code, (words, capfd.readouterr().err)
+        assert exit_code(*words) == 0, (words, capfd.readouterr().err)
     out = capfd.readouterr().out
     assert "oisst.zarr: 10592 time × 16 latitude × 16 longitude; sst" in out
     assert "10592 time × 16 latitude × 16 longitude; sst; 0 missing times" in out

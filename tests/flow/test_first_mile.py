@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.ocean import labels, synthetic
 from oceanx.scores import skill
 from oceanx.workflows.runs import tensors
@@ -146,7 +145,7 @@ def test_the_hybrid_beats_the_statistics_of_its_training_year(mile: Mile) -> Non
 
 
 def test_the_command_line_gives_the_same_numbers(
-    mile: Mile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mile: Mile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oceanx: Oceanx
 ) -> None:
     """From the same raw files, the same words at a prompt: stores, weights, forecasts and scores are equal."""
     monkeypatch.chdir(tmp_path)
@@ -163,10 +162,8 @@ def test_the_command_line_gives_the_same_numbers(
         ["check", "forecast", "fc.zarr"],
     ]
     for words in commands:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert left.value.code == 0, capsys.readouterr().err
+        answer = oceanx(*words)
+        assert answer.code == 0, answer.err
     xr.testing.assert_identical(
         ox.open("ocean.zarr", "air.zarr").drop_attrs(deep=False).load(), mile.ds.drop_attrs(deep=False).load()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import pandas as pd
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.ocean import labels
 from oceanx.ocean.climatology import at
 from oceanx.tensors.state import Forcing, State
@@ -254,7 +253,7 @@ def test_a_model_s_own_climatology_is_an_atmosphere() -> None:
     same(fc, "2002-01-20", np.stack(expected))
 
 
-def test_each_kind_at_a_prompt(tiny: TrainConfig, tmp_path: Path, monkeypatch, capfd) -> None:
+def test_each_kind_at_a_prompt(tiny: TrainConfig, tmp_path: Path, monkeypatch, oceanx: Oceanx) -> None:
     """What is right leaves with 0 and says what it was, what is wrong leaves with 2, one line and no store."""
     monkeypatch.chdir(tmp_path)
     ds = toy_dataset.ocean(400, start="2001-01-01")
@@ -269,10 +268,8 @@ def test_each_kind_at_a_prompt(tiny: TrainConfig, tmp_path: Path, monkeypatch, c
 
     def forecast(forcing: str, *words: str) -> tuple[int, str]:
         options = ["--data", "ocean.zarr", "--init", "2001-12-05", "--lead", "3D", "--to", "fc", *words]
-        monkeypatch.setattr(sys, "argv", ["oceanx", "forecast", "ocean", "--forcing", forcing, *options])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return left.value.code or 0, capfd.readouterr().err  # type: ignore[return-value]
+        code, _, err = oceanx("forecast", "ocean", "--forcing", forcing, *options)
+        return code, err
 
     for forcing, words, said in (
         ("persisted", (), "persisted"),

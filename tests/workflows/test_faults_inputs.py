@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ import pytest
 import torch
 import two_ranks
 import xarray as xr
+from command_line import Oceanx
 from safetensors.torch import save_file
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.published_weights import read
 from oceanx.workflows.runs import Run, load, tensors
@@ -182,20 +181,17 @@ def test_divergence_at_a_prompt(
     ocean: xr.Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    oceanx: Oceanx,
 ) -> None:
     """One line and exit status 2; the last good checkpoint stays, and training goes on from it to the same end."""
     ocean.drop_encoding().to_zarr(tmp_path / "ocean.zarr", consolidated=False)
     changed(tiny, learning_rate=[1e-3, 1e30], warmup=0).save(tmp_path / "tiny.yaml")
     monkeypatch.chdir(tmp_path)
-    words = ["oceanx", "train", "tiny.yaml", "--data", "ocean.zarr", "--to", "run"]
+    words = ["train", "tiny.yaml", "--data", "ocean.zarr", "--to", "run"]
     kept = []
     for further in ([], ["--resume"]):
-        monkeypatch.setattr(sys, "argv", words + further)
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capfd.readouterr().err
-        assert left.value.code == 2
+        code, _, said = oceanx(*words, *further)
+        assert code == 2
         *before, error = said.splitlines()
         assert not [line for line in before if not line.startswith("climatology and statistics: ")]
         assert error.startswith("error: run: the loss is no longer a number at iteration 7: ")

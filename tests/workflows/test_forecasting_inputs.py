@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 import pytest
 import toy_dataset
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.ocean import labels
 from oceanx.tensors.state import Forcing, State
 from oceanx.vocabulary.channels import Channels, Task
@@ -144,33 +143,25 @@ class TestAtAPrompt:
         monkeypatch.chdir(tmp_path)
         return tmp_path
 
-    @staticmethod
-    def oceanx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["oceanx", *words])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return (left.value.code or 0, *capfd.readouterr())
-
     WORDS = ("forecast", "persistence", "--data", "ocean.zarr", "--init", "2001-12-10:2001-12-20:5D", "--lead", "2D")
 
-    def test_members_a_region_and_parts(self, shelf: Path, monkeypatch, capfd) -> None:
+    def test_members_a_region_and_parts(self, shelf: Path, oceanx: Oceanx) -> None:
         """The same words as in Python, and the same numbers."""
         words = [*self.WORDS, "--members", "2", "--seed", "4", "--box=-19,-16,31,33", "ensemble.length=300"]
         words += ["stabilise.smooth.sigma.zos=[1, 1]", "--to", "fc.zarr"]
-        code, out, err = self.oceanx(monkeypatch, capfd, *words, "--part", "2/2")
+        code, out, err = oceanx(*words, "--part", "2/2")
         assert code == 0, err
         assert out == (
             "fc.zarr: part 2/2 is done; 3 of 6 forecasts are missing, the first of 2001-12-10; "
             "the store is complete when all parts are\n"
         )
-        code, _, err = self.oceanx(monkeypatch, capfd, "check", "forecast", "fc.zarr")
+        code, _, err = oceanx("check", "forecast", "fc.zarr")
         assert code == 2
         assert err.startswith("error: fc.zarr: is not finished, 3 of 6 forecasts are there; go on with the same")
-        code, out, err = self.oceanx(monkeypatch, capfd, *words, "--part", "1/2")
+        code, out, err = oceanx(*words, "--part", "1/2")
         assert code == 0, err
         assert out.startswith("fc.zarr: 2 member × 3 init_time × 2 lead_time")
-        code, out, err = self.oceanx(monkeypatch, capfd, "check", "forecast", "fc.zarr")
+        code, out, err = oceanx("check", "forecast", "fc.zarr")
         assert code == 0, err
         assert "a labelled forecast, 2 member" in out
         fc = labels.open_forecast("fc.zarr").load()
@@ -201,15 +192,15 @@ class TestAtAPrompt:
             (["--region", "nino34"], "error: region 'nino34': no cell of this grid lies in it"),
         ],
     )
-    def test_what_is_no_forecast(self, shelf: Path, monkeypatch, capfd, words: list[str], message: str) -> None:
-        code, out, err = self.oceanx(monkeypatch, capfd, *self.WORDS, "--to", "fc.zarr", *words)
+    def test_what_is_no_forecast(self, shelf: Path, oceanx: Oceanx, words: list[str], message: str) -> None:
+        code, out, err = oceanx(*self.WORDS, "--to", "fc.zarr", *words)
         assert code == 2
         assert message in err
         assert len(err.strip().splitlines()) == 1
         assert not out
         assert sorted(path.name for path in shelf.iterdir()) == ["ocean.zarr"]
 
-    def test_settings_in_a_file(self, shelf: Path, monkeypatch, capfd) -> None:
+    def test_settings_in_a_file(self, shelf: Path, oceanx: Oceanx) -> None:
         (shelf / "noise.yaml").write_text("kind: gaussian\nlength: 200\n")
         (shelf / "calm.yaml").write_text("clip: {limits: {zos: 0.1}}\n")
         words = [
@@ -223,7 +214,7 @@ class TestAtAPrompt:
             "--stabilise",
             "calm.yaml",
         ]
-        code, _, err = self.oceanx(monkeypatch, capfd, *words, "ensemble.share=0.2", "stabilise.clip.begins=2")
+        code, _, err = oceanx(*words, "ensemble.share=0.2", "stabilise.clip.begins=2")
         assert code == 0, err
         attrs = labels.open_forecast("fc.zarr").attrs
         assert json.loads(attrs["oceanx_ensemble"])["length"] == 200

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from command_line import Oceanx
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.vocabulary.constants import EARTH_RADIUS
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.assimilation.mapping import map_observations
@@ -103,7 +102,7 @@ def test_what_was_not_observed_has_no_map(truth: xr.Dataset, obs: xr.Dataset) ->
 
 def test_at_a_prompt_maps_are_made_and_scored(
     truth: xr.Dataset, obs: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    oceanx: Oceanx,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     truth.to_zarr("truth.zarr", consolidated=False)
@@ -114,13 +113,11 @@ def test_at_a_prompt_maps_are_made_and_scored(
         ["map-observations", "obs.zarr", *words, "--to", "maps.zarr"],
         ["score-analyses", "maps.zarr", "--truth", "truth.zarr", "--sites", "obs.zarr", "--to", "scores.nc"],
     ):
-        monkeypatch.setattr(sys, "argv", ["oceanx", *line])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code, capfd.readouterr().err
+        answer = oceanx(*line)
+        assert answer.code == 0, answer.err
     with xr.open_dataset("scores.nc") as scores:
         assert scores.analysis.values.tolist() == ["maps_background", "maps"]
         known = ((ox.open("maps.zarr").zos - truth.zos) ** 2).weighted(truth.cell_area.where(truth.mask > 0, 0))
         rmse = np.sqrt(known.mean(("latitude", "longitude")))
         np.testing.assert_allclose(scores.zos_rmse.sel(analysis="maps"), rmse, rtol=1e-5)
-    assert "zos_rmse_at_sites [m]" in capfd.readouterr().out
+    assert "zos_rmse_at_sites [m]" in answer.out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from command_line import exit_code
 from PIL import Image
 
 import oceanx as ox
-from oceanx import cli
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.report import report
 from oceanx.workflows.training import train
@@ -94,11 +93,7 @@ def whole(shelf, skill, tmp_path_factory) -> Page:
     given = {"scores": shelf / "scores.nc", "forecast": shelf / "fc.zarr", "truth": shelf / "ocean.zarr"}
     options = [word for name, path in given.items() for word in (f"--{name}", str(path))]
     words = ["report", str(shelf / "hybrid"), "--to", str(to), *options, "--heatwaves", str(to.with_name("skill.nc"))]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "argv", ["oceanx", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-    assert not left.value.code
+    assert exit_code(*words) == 0
     return Page(to)
 
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Oceanx
 
-from oceanx import cli
 from oceanx.vocabulary.errors import InputError
 from oceanx.workflows.submit import Job, script, submit
 from oceanx.workflows.train_config import TrainConfig, preset
@@ -119,17 +119,13 @@ def test_jobs_of_a_chain_wait_for_one_another(cluster: Path) -> None:
     assert (cluster / "job").read_text() == text(job)
 
 
-def test_the_command_prints_or_sends(
-    cluster: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small: TrainConfig
-) -> None:
-    words = ["oceanx", "submit", "hybrid_small", "--data", "a.zarr", "--to", "runs/b", "--time", "2:00:00", "seed=3"]
+def test_the_command_prints_or_sends(cluster: Path, oceanx: Oceanx, small: TrainConfig) -> None:
+    words = ["submit", "hybrid_small", "--data", "a.zarr", "--to", "runs/b", "--time", "2:00:00", "seed=3"]
 
     def said(*more: str) -> str:
-        monkeypatch.setattr(sys, "argv", [*words, *more])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code
-        return capsys.readouterr().out
+        answer = oceanx(*words, *more)
+        assert answer.code == 0, answer.err
+        return answer.out
 
     printed = said("--dry-run")
     assert not (cluster / "told").exists()
