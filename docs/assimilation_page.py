@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib import ticker
 from page import IMAGES, PAGE, markdown
 from results_assimilation import DENIED, EVERY, FREE, TRUTH, TWIN, VARIABLES, WITHHELD
 
@@ -36,9 +37,6 @@ has learned from the two before. One command trains what is missing, runs every 
 ```bash
 python docs/results_assimilation.py
 ```
-
-These scores are those of a model from before its currents settled into balance, trained through eight days at most;
-with the present one, which is [better and lasts longer](how_to/assimilate.md#tune-it), they are yet to be made again.
 
 ![Errors of analyses through the year](images/results_assimilation.png)
 
@@ -213,7 +211,7 @@ def _denied(scores: Several) -> list[str]:
                 [100 * (a / b - 1) for a, b in zip(_errors(less), _errors(whole), strict=True)] for less, whole in pairs
             ]
     heads = [head.split(" (")[0] for head in PLACES]
-    return [DENIAL, *_table(rows, heads, "{:.0f}")] if rows else []
+    return [DENIAL, *_table(rows, heads, "{:z.0f}")] if rows else []
 
 
 def _table(rows: Mapping[str, list[list[float]]], heads: Iterable[str], form: str = "") -> list[str]:
@@ -247,9 +245,11 @@ def _curves(scores: Several, path: Path) -> None:
             mean = factor * several.mean("seed")
             style = {"color": "0.6", "linestyle": "--"} if method == FREE else {}
             ax.plot(mean["time"], mean.rolling(time=7, center=True, min_periods=1).mean(), label=method, **style)
-        first = [factor * float(_level(each[f"{name}_rmse"], level)[0]) for each in scores.get(FREE, {}).values()]
-        ax.set(ylabel=f"error of {label}", ylim=(0, 1.4 * max(first) if first else None))
+        ax.set(ylabel=f"error of {label}", yscale="log")
+        ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        ax.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        ax.yaxis.set_minor_formatter(ticker.NullFormatter())
         ax.grid(alpha=0.3)
-    axes[0].legend(ncols=4, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
